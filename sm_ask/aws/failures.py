@@ -1,0 +1,242 @@
+"""What each failure of botocore and urllib3 means: the one place where foreign exceptions become ours."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import botocore.eventstream as frames
+import botocore.exceptions as aws
+import botocore.parsers
+import urllib3.exceptions as http
+
+from sm_ask import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CALLS = ("InvokeEndpoint", "InvokeEndpointWithResponseStream")
+_SEE_CREDENTIALS = "check the credentials: --aws-profile, AWS_PROFILE, or the AWS_ACCESS_KEY_ID family"
+
+#: What an exception means by its class, or else by the nearest of its parents.
+MEANINGS: dict[type[Exception], type[errors.SmAskError]] = {
+    aws.BotoCoreError: errors.ConfigError,
+    aws.NoCredentialsError: errors.CredentialsError,
+    aws.PartialCredentialsError: errors.CredentialsError,
+    aws.CredentialRetrievalError: errors.CredentialsError,
+    aws.NoAuthTokenError: errors.CredentialsError,
+    aws.TokenRetrievalError: errors.CredentialsError,
+    aws.UnknownTokenProviderError: errors.CredentialsError,
+    aws.UnknownCredentialError: errors.CredentialsError,
+    aws.RefreshWithMFAUnsupportedError: errors.CredentialsError,
+    aws.MetadataRetrievalError: errors.CredentialsError,
+    aws.ProfileNotFound: errors.CredentialsError,
+    aws.InfiniteLoopConfigError: errors.CredentialsError,
+    aws.SSOError: errors.CredentialsError,
+    aws.LoginError: errors.CredentialsError,
+    aws.ConnectionError: errors.NetworkError,
+    aws.HTTPClientError: errors.ConnectionLostError,
+    aws.ReadTimeoutError: errors.TimedOutError,
+    aws.ConnectTimeoutError: errors.NetworkError,
+    aws.ResponseStreamingError: errors.IncompleteError,
+    aws.IncompleteReadError: errors.IncompleteError,
+    aws.ChecksumError: errors.IncompleteError,
+    aws.ParamValidationError: errors.UsageError,
+    aws.ValidationError: errors.UsageError,
+    aws.InvalidRegionError: errors.ConfigError,
+    botocore.parsers.ResponseParserError: errors.UnusableError,
+    frames.ParserError: errors.IncompleteError,
+    http.HTTPError: errors.ConnectionLostError,
+    http.TimeoutError: errors.TimedOutError,
+    http.ConnectTimeoutError: errors.NetworkError,
+    http.NewConnectionError: errors.NetworkError,
+    http.ProxyError: errors.NetworkError,
+    http.SSLError: errors.NetworkError,
+    http.LocationValueError: errors.ConfigError,
+    http.URLSchemeUnknown: errors.ConfigError,
+    http.ProxySchemeUnknown: errors.ConfigError,
+    http.ProxySchemeUnsupported: errors.ConfigError,
+    http.DecodeError: errors.UnusableError,
+}
+
+_HINTS: dict[type[errors.SmAskError], str] = {
+    errors.CredentialsError: _SEE_CREDENTIALS,
+    errors.NetworkError: "check the region, the endpoint URL, and the proxy settings",
+    errors.TimedOutError: "it may have run and been charged; look before asking again",
+    errors.ConnectionLostError: "it may have been processed and charged; look before asking again",
+}
+
+
+@contextlib.contextmanager
+def translated(bad_value: type[errors.SmAskError]) -> Iterator[None]:
+    """Turn what botocore and urllib3 raise inside the block into SmAskError; for the reading of a response too.
+
+    Both raise a bare ValueError at times: ``bad_value`` says what it means at this point.
+    """
+    try:
+        yield
+    except aws.ClientError as error:
+        raise service_error(error) from error
+    except (aws.BotoCoreError, frames.ParserError, http.HTTPError, botocore.parsers.ResponseParserError) as error:
+        raise _library_error(error) from error
+    except ValueError as error:
+        raise bad_value(_one_line(error)) from error
+
+
+def _library_error(error: Exception) -> errors.SmAskError:
+    if isinstance(error, aws.EndpointConnectionError):
+        return _unreachable(error)
+    if isinstance(error, aws.HTTPClientError) and b"AWS4-HMAC" in repr(error).encode():
+        # The message would quote the Authorization header.
+        return errors.CredentialsError("the access key holds a character that no key has, such as a newline")
+    meaning = next(MEANINGS[parent] for parent in type(error).__mro__ if parent in MEANINGS)
+    return meaning(_one_line(error), hint=_HINTS.get(meaning))
+
+
+def _unreachable(error: aws.EndpointConnectionError) -> errors.SmAskError:
+    cause = error.kwargs["error"]
+    url = error.kwargs["endpoint_url"]
+    if isinstance(cause, http.NameResolutionError):
+        return errors.NetworkError(f"the name of {_host(url)} cannot be resolved", hint="check the region")
+    return errors.ConnectError(f"nothing answers at {_host(url)}: {_one_line(_reason(cause))}")
+
+
+def _reason(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def service_error(error: aws.ClientError) -> errors.SmAskError:
+    """Read an error response of AWS: the code first, then the status, as a proxy's answer has no code."""
+    response: dict[str, Any] = dict(error.response)
+    code = str(response.get("Error", {}).get("Code", ""))
+    metadata = response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode", 0)
+    message = _one_line(ValueError(response.get("Error", {}).get("Message") or f"HTTP {status} with no message"))
+    known: dict[str, Any] = {
+        "request_id": metadata.get("RequestId"),
+        "retry_after": _retry_after(metadata.get("HTTPHeaders", {})),
+    }
+    if error.operation_name not in _CALLS or code in _BAD_CREDENTIALS:
+        return errors.CredentialsError(f"{code}: {message}", hint=_SEE_CREDENTIALS, **known)
+    if code == "ModelError":
+        return _model_error(response, message, known)
+    if code in _BY_CODE:
+        return _by_code(code, message, known)
+    return _by_status(status, code, message, metadata, known)
+
+
+_BAD_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+_BY_CODE: dict[str, type[errors.SmAskError]] = {
+    "ThrottlingException": errors.ThrottledError,
+    "Throttling": errors.ThrottledError,
+    "ThrottledException": errors.ThrottledError,
+    "TooManyRequestsException": errors.ThrottledError,
+    "RequestLimitExceeded": errors.ThrottledError,
+    "ModelNotReadyException": errors.NotReadyError,
+    "ServiceUnavailable": errors.UnavailableError,
+    "ServiceUnavailableException": errors.UnavailableError,
+    "InternalFailure": errors.ServiceFailureError,
+    "InternalDependencyException": errors.ServiceFailureError,
+    "AccessDenied": errors.RefusedError,
+    "AccessDeniedException": errors.RefusedError,
+    "ValidationError": errors.RefusedError,
+    "ValidationException": errors.RefusedError,
+}
+
+
+def _by_code(code: str, message: str, known: dict[str, Any]) -> errors.SmAskError:
+    meaning = _BY_CODE[code]
+    hint = None
+    if meaning is errors.RefusedError and "no capacity" in message:
+        meaning = errors.NotReadyError
+    if meaning is errors.NotReadyError:
+        hint = "use --wait to wait until the endpoint is ready"
+    elif meaning is errors.ServiceFailureError:
+        hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
+    elif code.startswith("AccessDenied"):
+        hint = "the identity needs sagemaker:InvokeEndpoint on the endpoint's ARN"
+    elif "not found" in message:
+        hint = "check the endpoint's name, the account and the region"
+    return meaning(f"{code}: {message}", hint=hint, **known)
+
+
+def _by_status(
+    status: int, code: str, message: str, metadata: dict[str, Any], known: dict[str, Any]
+) -> errors.SmAskError:
+    said = message if code == str(status) or not code else f"{code}: {message}"
+    if status in {301, 302, 303, 307, 308}:
+        location = _host(metadata.get("HTTPHeaders", {}).get("location", ""))
+        return errors.RefusedError(f"HTTP {status}: the service points to {location or 'nowhere'}", **known)
+    if status == 429:  # noqa: PLR2004 - HTTP statuses are best read as they are
+        return errors.ThrottledError(f"HTTP 429: {said}", **known)
+    if status == 413:  # noqa: PLR2004
+        return _too_large(said, known)
+    if status == 503:  # noqa: PLR2004
+        return errors.UnavailableError(f"HTTP 503: {said}", **known)
+    if status >= 500:  # noqa: PLR2004
+        hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
+        return errors.ServiceFailureError(f"HTTP {status}: {said}", hint=hint, **known)
+    return errors.RefusedError(f"HTTP {status}: {said}", **known)
+
+
+_QUOTED = re.compile(r'Received (?:client|server) error \((\d+)\) from .*? with message "(.*)"\. See ', re.DOTALL)
+_LONGEST = 500
+
+
+def _model_error(response: dict[str, Any], message: str, known: dict[str, Any]) -> errors.SmAskError:
+    status = int(response.get("OriginalStatusCode") or 0)
+    said = str(response.get("OriginalMessage") or "")
+    if not said and (quoted := _QUOTED.search(message)):
+        status, said = status or int(quoted[1]), quoted[2]
+    said = _one_line(ValueError(said or message))[:_LONGEST]
+    if status == 0 and "timed out" in message.lower():
+        hint = "a whole answer has 60 s; --stream has 8 minutes"
+        return errors.TimedOutError(f"the model did not answer within 60 s: {said}", hint=hint, **known)
+    if status == 413:  # noqa: PLR2004
+        return _too_large(said, known)
+    if status == 429:  # noqa: PLR2004
+        return errors.ThrottledError(f"the model's container is overloaded (429): {said}", **known)
+    if status == 503:  # noqa: PLR2004
+        return errors.UnavailableError(f"the model's container takes no requests (503): {said}", **known)
+    stream = response.get("LogStreamArn")
+    return errors.ModelError(
+        f"the model's container failed ({status}): {said}",
+        hint=f"its log is {stream}" if stream else None,
+        maybe_charged=status >= 500,  # noqa: PLR2004
+        **known,
+    )
+
+
+def _too_large(said: str, known: dict[str, Any]) -> errors.SmAskError:
+    hint = "a real-time endpoint takes 25 MB, a serverless one 4 MB"
+    return errors.InputError(f"the request is too large: {said}", hint=hint, **known)
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    """Seconds that the service asks to wait: its own header counts milliseconds, HTTP's counts seconds."""
+    for name, unit in (("x-amz-retry-after", 1000.0), ("retry-after", 1.0)):
+        if (value := headers.get(name, "")).isdecimal():
+            return int(value) / unit
+    return None

@@ -1,0 +1,58 @@
+"""Event-stream frames → the container's bytes, with every way noticed in which a stream can end early.
+
+botocore's own iteration ends normally when the connection closes within a frame, and loses a stream error's code, so
+this reads the frames with botocore's buffer but counts the bytes itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.eventstream import EventStreamBuffer
+
+from sm_ask.errors import IncompleteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+CONTENT_TYPE = "application/vnd.amazon.eventstream"
+
+
+def payloads(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the payload of each PayloadPart; unknown events are passed over.
+
+    Raises IncompleteError for an error frame, and where the bytes end within a frame; botocore's ParserError for a
+    frame that is corrupt.
+    """
+    buffer = EventStreamBuffer()
+    unread = 0
+    for chunk in chunks:
+        unread += len(chunk)
+        buffer.add_data(chunk)
+        message: Any
+        for message in buffer:
+            unread -= message.prelude.total_length
+            yield _payload(message)
+    if unread:
+        raise IncompleteError("the connection ended within a frame")
+
+
+def _payload(message: Any) -> bytes:  # noqa: ANN401 - the stubs give its fields the wrong types
+    headers: dict[str, str] = message.headers
+    kind = headers.get(":message-type")
+    if kind == "event":
+        return bytes(message.payload) if headers.get(":event-type") == "PayloadPart" else b""
+    code = headers.get(":exception-type") or headers.get(":error-code") or "an error without a name"
+    detail = headers.get(":error-message") or _detail(message.payload)
+    raise IncompleteError(f"the stream failed: {code}: {detail or 'no message'}")
+
+
+def _detail(payload: bytes) -> str:
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return payload[:200].decode(errors="replace")
+    if not isinstance(body, dict):
+        return str(body)
+    said = body.get("Message") or body.get("message")
+    return " ".join(str(part) for part in (body.get("ErrorCode"), said) if part)

@@ -1,0 +1,245 @@
+"""One endpoint of the SageMaker runtime: a request's body out, the container's bytes back as they arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
+
+from sm_ask.aws import frames, session
+from sm_ask.aws.failures import translated
+from sm_ask.errors import (
+    ConnectionLostError,
+    IncompleteError,
+    InputError,
+    TimedOutError,
+    UnusableError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from botocore.awsrequest import AWSPreparedRequest
+    from urllib3.response import HTTPResponse
+
+#: The service's limit for a real-time endpoint; botocore's own model still says 6 MB, and checks neither.
+LARGEST_BODY = 25 * 1024 * 1024
+_CHUNK = 65536
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_VISIBLE = re.compile(r"[\x20-\x7e]{1,1024}")
+
+
+class Target(NamedTuple):
+    """Which endpoint, and which part of it."""
+
+    endpoint: str
+    inference_component: str | None = None
+    variant: str | None = None
+    model: str | None = None
+    container: str | None = None
+    custom_attributes: str | None = None
+    session_id: str | None = None
+
+    def checked(self) -> Target:
+        """Give the same, or raise UsageError for what the service would never accept in a URL or a header."""
+        if not _NAME.fullmatch(self.endpoint) or len(self.endpoint) > 63:  # noqa: PLR2004 - the service's limit
+            hint = "it has 1 to 63 letters, digits and hyphens, and begins and ends with no hyphen"
+            raise UsageError(f"{self.endpoint!r} is no endpoint name", hint=hint)
+        for name, value in self.headers().items():
+            if not _VISIBLE.fullmatch(value):
+                raise UsageError(f"{name} takes 1 to 1024 visible ASCII characters, not {value!r}")
+        return self
+
+    @property
+    def can_stream(self) -> bool:
+        """The streaming call knows neither multi-model endpoints nor new sessions."""
+        return self.model is None and self.session_id != "NEW_SESSION"
+
+    def headers(self) -> dict[str, str]:
+        """Give the request's parameters under the API's names."""
+        named = {
+            "InferenceComponentName": self.inference_component,
+            "TargetVariant": self.variant,
+            "TargetModel": self.model,
+            "TargetContainerHostname": self.container,
+            "CustomAttributes": self.custom_attributes,
+            "SessionId": self.session_id,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class Reply(NamedTuple):
+    """A response whose body has not been read yet."""
+
+    chunks: Iterator[bytes]
+    request_id: str | None
+    variant: str | None
+    raw: HTTPResponse
+
+    def close(self) -> None:
+        """Drop the connection, so that nothing more is generated."""
+        self.raw.close()
+
+
+class Preview(NamedTuple):
+    """A request as it would be sent, without its signature."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Runtime(NamedTuple):
+    """An endpoint to send bodies to; shared by threads.
+
+    ``client`` is botocore's; ``read_timeout`` is how many seconds a whole answer may take to begin, ``idle_timeout`` how long a stream may pause.
+    """
+
+    client: Any
+    target: Target
+    read_timeout: float = 70.0
+    idle_timeout: float = 70.0
+
+    def send(self, body: bytes, *, content_type: str, accept: str, stream: bool, deadline: float) -> Reply:
+        """Send one request, once, and return when its answer begins; ``deadline`` is a time.monotonic().
+
+        Raises InputError for a body that the service does not take, before anything is sent.
+        """
+        if len(body) > LARGEST_BODY:
+            hint = "a real-time endpoint takes 25 MB, a serverless one 4 MB; an asynchronous one more"
+            raise InputError(f"the request has {len(body):,} bytes; the limit is {LARGEST_BODY:,}", hint=hint)
+        patience = self.idle_timeout if stream else self.read_timeout
+        clock = _Clock(deadline, patience, time.monotonic())
+        session.read_timeout.set(max(min(patience, deadline - time.monotonic()), 0.001))
+        with clock.explained(), translated(bad_value=ConnectionLostError):
+            response = self._call(stream=stream)(**self._parameters(body, content_type, accept))
+        return _reply(response, clock, stream=stream)
+
+    def preview(self, body: bytes, *, content_type: str, accept: str, stream: bool) -> Preview:
+        """Say what ``send`` would send; needs an unsigned client, and no network."""
+        seen: list[AWSPreparedRequest] = []
+
+        def keep(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+            seen.append(request)
+            return AWSResponse(request.url, 200, HTTPHeaders(), None)
+
+        session.read_timeout.set(self.read_timeout)
+        self.client.meta.events.register_first("before-send", keep)
+        with translated(bad_value=UsageError):
+            self._call(stream=stream)(**self._parameters(body, content_type, accept))
+        headers = {str(name): _text(value) for name, value in seen[0].headers.items()}
+        return Preview(seen[0].method, seen[0].url, headers, body)
+
+    def _call(self, *, stream: bool) -> Any:  # noqa: ANN401 - botocore makes its methods at run time
+        return self.client.invoke_endpoint_with_response_stream if stream else self.client.invoke_endpoint
+
+    def _parameters(self, body: bytes, content_type: str, accept: str) -> dict[str, Any]:
+        return {
+            "EndpointName": self.target.endpoint,
+            "Body": body,
+            "ContentType": content_type,
+            "Accept": accept,
+            **self.target.headers(),
+        }
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Clock(NamedTuple):
+    """When an answer is late: at its deadline, or when nothing came for too long."""
+
+    deadline: float
+    patience: float
+    started: float
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say of an error inside the block which time ran out, as neither a closed socket nor a timeout can tell."""
+        try:
+            yield
+        except (TimedOutError, IncompleteError, ConnectionLostError) as error:
+            if isinstance(error.__cause__, ClientError):
+                raise
+            if time.monotonic() >= self.deadline:
+                seconds = self.deadline - self.started
+                hint = "--timeout sets it; the model may have run and been charged"
+                raise TimedOutError(f"the answer was not whole after {seconds:.3g} s", hint=hint) from error
+            if isinstance(error, TimedOutError):
+                hint = "it may have run and been charged; --idle-timeout sets how long a stream may pause"
+                raise TimedOutError(f"nothing came for {self.patience:.3g} s", hint=hint) from error
+            raise
+
+
+def _reply(response: Mapping[str, Any], clock: _Clock, *, stream: bool) -> Reply:
+    metadata = response["ResponseMetadata"]
+    headers = metadata["HTTPHeaders"]
+    # The only way to the bytes as they come: botocore's own readers wait for whole blocks, or hide a cut.
+    raw: HTTPResponse = response["Body"]._raw_stream  # noqa: SLF001
+    reply = Reply(
+        chunks=_chunks(raw, _length(headers, raw), clock),
+        request_id=metadata.get("RequestId"),
+        variant=response.get("InvokedProductionVariant"),
+        raw=raw,
+    )
+    media = headers.get("content-type", "").partition(";")[0].strip()
+    wrong = media != frames.CONTENT_TYPE if stream else media == "text/html"
+    if wrong:
+        reply.close()
+        hint = "a proxy or a sign-in page may have answered in the endpoint's place"
+        raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
+    return reply._replace(chunks=frames.payloads(reply.chunks)) if stream else reply
+
+
+def _length(headers: Mapping[str, str], raw: HTTPResponse) -> int | None:
+    """Give the body's length, None if it is chunked; without either, a cut would look like an end."""
+    length = headers.get("content-length")
+    if length is not None and length.isdecimal():
+        return int(length)
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        return None
+    raw.close()
+    raise IncompleteError("the response says neither its length nor that it is chunked; it may be cut")
+
+
+def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[bytes]:
+    """Yield the body as it arrives; ends the read at the deadline, and checks the length."""
+    read = 0
+    timer = threading.Timer(clock.deadline - time.monotonic(), _shut, [raw])
+    timer.daemon = True
+    timer.start()
+    try:
+        for chunk in _translated_reads(raw, clock):
+            read += len(chunk)
+            yield chunk
+        with clock.explained():
+            if length is not None and read != length:
+                raise IncompleteError(f"the response has {read:,} of {length:,} bytes")
+    finally:
+        timer.cancel()
+
+
+def _translated_reads(raw: HTTPResponse, clock: _Clock) -> Iterator[bytes]:
+    while True:
+        with clock.explained(), translated(bad_value=IncompleteError):
+            chunk = raw.read1(_CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _shut(raw: HTTPResponse) -> None:
+    try:
+        raw.shutdown()
+    except (ValueError, RuntimeError, OSError):
+        # It has just ended by itself.
+        return

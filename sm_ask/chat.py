@@ -1,0 +1,74 @@
+"""The vocabulary of a question and its answer.
+
+Named tuples, here and elsewhere: a frozen dataclass takes six times as long to define, and start-up time is counted.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Request(NamedTuple):
+    """What to ask: messages, oldest first, and parameters under sm-ask's canonical names or a container's own."""
+
+    messages: tuple[Message, ...]
+    params: Mapping[str, Any] = MappingProxyType({})
+    stream: bool = True
+
+
+class Usage(NamedTuple):
+    """Tokens in and out; None where the container does not say."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    estimated: bool = False
+
+
+class Text(NamedTuple):
+    """A piece of the answer, or of the reasoning before it."""
+
+    text: str
+    reasoning: bool = False
+
+
+class Finish(NamedTuple):
+    """The container's own word that the answer is whole: why it stopped ("stop", "length", …) and what it used."""
+
+    reason: str | None
+    usage: Usage | None
+
+
+Delta: TypeAlias = Text | Finish
+
+
+class Timing(NamedTuple):
+    """Seconds from the first byte sent: to the first text, and to the end."""
+
+    first_token_s: float | None
+    total_s: float
+
+
+class Answer(NamedTuple):
+    """A whole answer and how it came about."""
+
+    text: str
+    reasoning: str
+    finish_reason: str | None
+    usage: Usage
+    timing: Timing
+    attempts: int
+    request_id: str | None
+    variant: str | None

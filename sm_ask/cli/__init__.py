@@ -1,0 +1,1 @@
+"""argv → values → one call → exit code."""

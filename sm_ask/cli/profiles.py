@@ -1,0 +1,72 @@
+"""`sm-ask profiles`: which there are, what they say, and a first one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Annotated, Any
+
+import typer
+
+from sm_ask import handlers, profiles
+from sm_ask.errors import UsageError
+from sm_ask.render import output, table
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_COLUMNS = ("name", "endpoint", "region", "handler", "from")
+
+
+@app.command(name="profiles")
+def show(
+    name: Annotated[str | None, typer.Argument(help="A profile to show; init writes a first one.")] = None,
+    config: Annotated[str | None, typer.Option(envvar="SM_ASK_CONFIG", help="The profiles file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="With init: the endpoint's name.")] = None,
+    region: Annotated[str | None, typer.Option(help="With init: the AWS region.")] = None,
+    handler: Annotated[str | None, typer.Option(help="With init: the content handler.")] = None,
+    aws_profile: Annotated[str | None, typer.Option(help="With init: a profile of ~/.aws/config.")] = None,
+    called: Annotated[str, typer.Option("--name", help="With init: the new profile's name.")] = "default",
+) -> None:
+    """List the profiles, show one, or write a first one with init."""
+    path = profiles.location(config, os.environ)
+    if name == "init":
+        if not endpoint:
+            raise UsageError("the first profile needs an endpoint", hint="sm-ask profiles init --endpoint NAME")
+        if handler:
+            handlers.named(handler)
+        profiles.write_first(
+            path, endpoint=endpoint, region=region, handler=handler, aws_profile=aws_profile, name=called
+        )
+        output.note(f"wrote {path}; try it with: sm-ask prompt 'Say hi'")
+        return
+    found = profiles.load(path, required=config is not None)
+    for warning in found.warnings:
+        output.note(warning)
+    if name is None:
+        table.show(output.Output(), _COLUMNS, _rows(found), as_json=as_json)
+    else:
+        table.facts(output.Output(), _facts(found, name), as_json=as_json)
+
+
+def _rows(found: profiles.Profiles) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": profile.name,
+            "endpoint": profile.endpoint,
+            "region": profile.region,
+            "handler": profile.handler,
+            "default": profile.name == found.default,
+            "from": _origin(found, profile),
+        }
+        for profile in found.profiles.values()
+    ]
+
+
+def _facts(found: profiles.Profiles, name: str) -> dict[str, Any]:
+    profile = found.choose(name)
+    return {**dataclasses.asdict(profile), "default": name == found.default, "from": _origin(found, profile)}
+
+
+def _origin(found: profiles.Profiles, profile: profiles.Profile) -> str | None:
+    return "built in" if profile.name == profiles.LOCAL else str(found.path)

@@ -1,0 +1,82 @@
+"""What `prompt` and `qa` have in common: one request, shown as the options say."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sm_ask.ask import ask
+from sm_ask.chat import Message, Request
+from sm_ask.cli.connection import connect, settle
+from sm_ask.errors import InputError, UsageError
+from sm_ask.render import answer, request
+from sm_ask.render.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sm_ask.cli.connection import Connection
+    from sm_ask.cli.options import CallOptions, QuestionOptions
+
+
+def argument(text: str, name: str) -> str:
+    """Give a command-line text; InputError where the shell passed bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        offset = len(os.fsencode(text[: error.start]))
+        raise InputError(f"{name} is not UTF-8: byte {offset:,} does not fit") from error
+    return text
+
+
+def put(message: Message, call: CallOptions, question: QuestionOptions, sources: Sequence[str] = ()) -> None:
+    """Ask one message and show its answer, or only the request."""
+    out = Output()
+    settings = settle(call)
+    params = {**settings.params, **question.parameters()}
+    if params.get("n", 1) != 1:
+        raise UsageError("one question gets one answer: n is 1", hint="ask again for another one")
+    system = question.system if question.system is not None else settings.system
+    messages = (Message("system", argument(system, "the system prompt")), message) if system else (message,)
+    with connect(call, settings, dry_run=question.dry_run) as connection:
+        stream = question.stream and connection.runtime.target.can_stream
+        asked = Request(messages, params, stream)
+        if question.dry_run:
+            request.show(_sketch(asked, connection), out, as_json=question.as_json)
+            return
+        _show(asked, connection, question, out, sources)
+
+
+def _show(
+    asked: Request, connection: Connection, question: QuestionOptions, out: Output, sources: Sequence[str]
+) -> None:
+    events = ask(asked, connection.handler, connection.runtime, connection.policy, raw=question.raw)
+    target = connection.runtime.target
+    answer.show(
+        events,
+        out,
+        answer.Style(question.as_json, question.markdown, question.usage, question.require_complete),
+        answer.Asked(target.endpoint, target.inference_component, connection.region, connection.handler.name, sources),
+    )
+
+
+def _sketch(asked: Request, connection: Connection) -> request.Sketch:
+    handler, runtime = connection.handler, connection.runtime
+    media = {"content_type": handler.content_type, "accept": handler.accept}
+    whole_body = handler.encode(Request(asked.messages, asked.params, stream=False))
+    sent = runtime.preview(handler.encode(asked), **media, stream=asked.stream)
+    whole = runtime.preview(whole_body, **media, stream=False)
+    return request.Sketch(
+        method=sent.method,
+        url=sent.url,
+        headers=sent.headers,
+        body=sent.body,
+        whole_url=whole.url,
+        whole_headers=whole.headers,
+        whole_body=whole.body,
+        region=connection.region,
+        endpoint=runtime.target.endpoint,
+        endpoint_url=connection.settings.endpoint_url,
+        aws_profile=connection.settings.aws_profile,
+        parameters=runtime.target.headers(),
+    )

@@ -1,0 +1,194 @@
+"""The events of a question → what is shown of them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from sm_ask.ask import Pause
+from sm_ask.chat import Answer, Text
+from sm_ask.errors import IncompleteError, SmAskError, UnusableError
+from sm_ask.render import output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sm_ask.ask import Event
+    from sm_ask.chat import Timing
+    from sm_ask.render.output import Output
+
+
+class Asked(NamedTuple):
+    """Who was asked, for the JSON."""
+
+    endpoint: str
+    inference_component: str | None
+    region: str
+    handler: str
+    sources: Sequence[str] = ()
+
+
+class Style(NamedTuple):
+    """How to show an answer."""
+
+    as_json: bool = False
+    markdown: bool = False
+    usage: bool = False
+    require_complete: bool = False
+
+
+class Sink(Protocol):
+    """Takes the answer's text as it comes."""
+
+    def text(self, text: str) -> None:
+        """Take a piece."""
+
+    def end_line(self) -> None:
+        """Take the end, which may come too early."""
+
+
+class _Kept:
+    """Keeps the text for the JSON, which is written in one piece."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def text(self, text: str) -> None:
+        self.pieces.append(text)
+
+    def end_line(self) -> None:
+        pass
+
+
+def show(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> None:
+    """Show an answer while it comes, then what is worth knowing of it.
+
+    Raises IncompleteError for an answer cut by its token limit where a complete one is required.
+    """
+    kept = _Kept()
+    sink = kept if style.as_json else _sink(out, style)
+    try:
+        with contextlib.closing(_answer(events, sink, out)) as answers:
+            answer = next(answers)
+    except SmAskError as error:
+        if kept.pieces:
+            out.json(envelope("".join(kept.pieces), None, asked, error))
+        raise
+    cut = _cut(answer)
+    if style.as_json:
+        out.json(envelope(answer.text, answer, asked, cut if style.require_complete else None))
+    if style.usage:
+        output.note(usage_line(answer))
+    if cut and style.require_complete:
+        raise cut
+    if cut:
+        output.note(f"{cut.message}; {cut.hint}")
+
+
+def _sink(out: Output, style: Style) -> Sink:
+    if style.markdown and out.is_terminal:
+        from sm_ask.render.markdown import Markdown  # noqa: PLC0415 - rich takes 150 ms
+
+        return Markdown(out)
+    return out
+
+
+def _answer(events: Iterable[Event], sink: Sink, out: Output) -> Iterator[Answer]:
+    """Pass the events on, and yield the last one; whatever ends them, the sink's last line is ended."""
+    pauses = _Pauses()
+    try:
+        for event in events:
+            pauses.over(event)
+            if isinstance(event, Pause):
+                pauses.show(event)
+            elif isinstance(event, bytes):
+                out.bytes(event)
+            elif isinstance(event, Text):
+                output.aside(event.text) if event.reasoning else sink.text(event.text)
+            else:
+                yield event
+                return
+    finally:
+        sink.end_line()
+    raise UnusableError("the question ended without an answer")
+
+
+class _Pauses:
+    """Tells once of each pause, and on a terminal counts it down."""
+
+    def __init__(self) -> None:
+        self.error: SmAskError | None = None
+
+    def show(self, pause: Pause) -> None:
+        text = f"{pause.error.message}; trying again in {max(1, round(pause.seconds))} s"
+        if output.is_watched():
+            output.countdown(f"sm-ask: {text}")
+        elif pause.error is not self.error:
+            output.note(text)
+        self.error = pause.error
+
+    def over(self, event: Event) -> None:
+        if self.error is not None and not isinstance(event, Pause):
+            self.error = None
+            if output.is_watched():
+                output.countdown("")
+
+
+def _cut(answer: Answer) -> IncompleteError | None:
+    """Tell of an answer that its token limit cut."""
+    if answer.finish_reason != "length":
+        return None
+    limit = answer.usage.output_tokens or 0
+    return IncompleteError(
+        f"the answer was cut at {limit:,} tokens",
+        hint=f"raise the limit with --max-tokens {max(2 * limit, 1024)}",
+        request_id=answer.request_id,
+    )
+
+
+def usage_line(answer: Answer) -> str:
+    """Give tokens and times in one line; ``~`` marks an estimate."""
+    usage, timing = answer.usage, answer.timing
+    mark = "~" if usage.estimated else ""
+    parts = [f"in {mark}{usage.input_tokens} tok", f"out {mark}{usage.output_tokens} tok"]
+    if timing.first_token_s is not None:
+        parts.append(f"first token {timing.first_token_s:.2f} s")
+        generating = timing.total_s - timing.first_token_s
+        if generating > 0.01 and usage.output_tokens:  # noqa: PLR2004 - below that the answer came whole
+            parts.append(f"{mark}{usage.output_tokens / generating:.0f} tok/s")
+    return " · ".join([*parts, f"{timing.total_s:.1f} s"])
+
+
+def envelope(text: str, answer: Answer | None, asked: Asked, error: SmAskError | None) -> dict[str, Any]:
+    """Give the one shape of JSON that every command writes."""
+    return {
+        "answer": text,
+        "reasoning": (answer.reasoning or None) if answer else None,
+        "finish_reason": answer.finish_reason if answer else None,
+        "usage": answer.usage._asdict() if answer else None,
+        "timing": _rounded(answer.timing) if answer else None,
+        "endpoint": asked.endpoint,
+        "variant": answer.variant if answer else None,
+        "inference_component": asked.inference_component,
+        "region": asked.region,
+        "handler": asked.handler,
+        "attempts": answer.attempts if answer else error.attempts if error else 0,
+        "request_id": answer.request_id if answer else error.request_id if error else None,
+        "sources": [{"path": path, "lines": None, "cited": None, "quote": None} for path in asked.sources],
+        "error": _error(error) if error else None,
+    }
+
+
+def _rounded(timing: Timing) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 4) for name, value in timing._asdict().items()}
+
+
+def _error(error: SmAskError) -> dict[str, Any]:
+    return {
+        "kind": error.kind,
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "maybe_charged": error.maybe_charged,
+    }

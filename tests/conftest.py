@@ -1,0 +1,100 @@
+"""Guards and the ways to run the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import Script, Server
+from sm_ask.cli.app import main
+
+GUARD = Path(__file__).parent / "guard"
+sys.path.insert(0, str(GUARD))
+import sitecustomize as _guard  # noqa: E402, F401 - watches this process from here on
+
+SM_ASK = str(Path(sys.executable).with_name("sm-ask"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the command line left behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No setting, key or file of whoever runs the tests reaches them, and none of theirs is touched."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SM_ASK_", "XDG_", "LANGSMITH_", "LANGCHAIN_", "BOTO")) or "PROXY" in name.upper():
+            monkeypatch.delenv(name)
+    values = {
+        "HOME": str(home),
+        "AWS_CONFIG_FILE": str(home / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-tests",
+        "PYTHONPATH": str(GUARD),
+        "TERM": "dumb",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start loopback endpoints that end with the test."""
+    servers: list[Server] = []
+
+    def start(*scripts: Script) -> Server:
+        servers.append(Server(*scripts))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+def at(server: Server) -> list[str]:
+    """The options that lead to a server."""
+    return ["-e", "ep", "--region", "us-west-2", "--endpoint-url", server.url]
+
+
+@pytest.fixture
+def cli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run the command line in this process, with stdin closed."""
+
+    def run(*arguments: str, server: Server | None = None) -> Result:
+        monkeypatch.setattr(sys, "stdin", None)
+        code = main([*arguments, *(at(server) if server else [])])
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        return Result(code, out, err.decode())
+
+    return run
+
+
+def run_process(*arguments: str, server: Server | None = None, **settings: Any) -> Result:
+    """Run the command line in a process of its own; stdin is empty unless ``input`` is given."""
+    settings.setdefault("timeout", 60)
+    if "input" not in settings:
+        settings.setdefault("stdin", subprocess.DEVNULL)
+    done = subprocess.run(
+        [SM_ASK, *arguments, *(at(server) if server else [])], capture_output=True, check=False, **settings
+    )
+    return Result(done.returncode, done.stdout, done.stderr.decode())

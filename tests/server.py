@@ -1,0 +1,242 @@
+"""A loopback SageMaker runtime that answers each request as its script says, down to the byte and the reset."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sm_ask.local import frames
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Conversation:
+    """One connection, from the server's side."""
+
+    connection: socket.socket
+    stopping: threading.Event
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.connection.sendall(data)
+        except OSError:
+            self.gone.set()
+            raise
+
+    def wait(self, seconds: float) -> None:
+        self.stopping.wait(seconds)
+
+    def reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.connection.close()
+
+
+Script: TypeAlias = Callable[[Conversation], None]
+
+
+class Server:
+    """Answers request after request with the next script, and with the last one for ever."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.scripts = list(scripts)
+        self.requests: list[Recorded] = []
+        self.connections = 0
+        self.conversations: list[Conversation] = []
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for conversation in self.conversations:
+            conversation.close()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.connections += 1
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        conversation = Conversation(connection, self._stopping)
+        self.conversations.append(conversation)
+        source = connection.makefile("rb")
+        with contextlib.suppress(OSError, ValueError):
+            while request := _read(source):
+                with self._lock:
+                    self.requests.append(request)
+                    script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+                script(conversation)
+
+
+def _read(source: Any) -> Recorded | None:
+    first = source.readline().decode("latin-1").split()
+    if len(first) < 2:
+        return None
+    headers = {}
+    while (line := source.readline()) not in (b"\r\n", b""):
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.strip().lower()] = value.strip()
+    body = source.read(int(headers.get("content-length", 0)))
+    return Recorded(first[0], first[1], headers, body)
+
+
+def whole(body: bytes | str | Any, status: int = 200, **headers: str) -> bytes:
+    """A response with a length, as bytes."""
+    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    lines = {"Content-Type": "application/json", "x-amzn-RequestId": "req-1", "Content-Length": str(len(data))}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + data
+
+
+def failing(status: int, code: str, message: str, members: dict[str, Any] | None = None, **headers: str) -> Script:
+    """An error in AWS's envelope."""
+    return says(whole({"Message": message, **(members or {})}, status, x_amzn_ErrorType=code, **headers))
+
+
+def says(response: bytes) -> Script:
+    """Send those bytes and keep the connection open."""
+    return lambda conversation: conversation.send(response)
+
+
+def says_and_closes(response: bytes) -> Script:
+    """Send those bytes and end the connection properly."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send(response)
+        conversation.close()
+
+    return script
+
+
+def says_and_resets(response: bytes) -> Script:
+    """Send those bytes, let them arrive, and reset the connection."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send(response)
+        conversation.wait(0.1)
+        conversation.reset()
+
+    return script
+
+
+def says_and_stalls(response: bytes, seconds: float = 30) -> Script:
+    """Send those bytes, then nothing."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send(response)
+        conversation.wait(seconds)
+
+    return script
+
+
+def drips(pieces: Iterable[bytes], every: float) -> Script:
+    """Send a piece at a time with a pause after each."""
+
+    def script(conversation: Conversation) -> None:
+        for piece in pieces:
+            conversation.send(piece)
+            conversation.wait(every)
+
+    return script
+
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nx-amzn-RequestId: req-1\r\n"
+    b"x-Amzn-Invoked-Production-Variant: AllTraffic\r\nX-Amzn-SageMaker-Content-Type: text/event-stream\r\n"
+)
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def streamed(parts: Iterable[bytes], framing: str = "chunked") -> bytes:
+    """A whole event stream, a frame for each part: chunked, with a length, or ended by the connection's end."""
+    return framed([frames.payload_part(part) for part in parts], framing)
+
+
+def framed(data: Iterable[bytes], framing: str = "chunked") -> bytes:
+    """A response whose body holds those frames."""
+    if framing == "chunked":
+        chunks = b"".join(map(chunk, data))
+        return STREAM_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    body = b"".join(data)
+    length = b"Content-Length: %d\r\n" % len(body) if framing == "length" else b""
+    return STREAM_HEAD + length + b"\r\n" + body
+
+
+def chat_event(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
+    """One event of an OpenAI-style stream."""
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': choices, **more})}\n\n".encode()
+
+
+def chat_parts(*texts: str, finish: str = "stop") -> list[bytes]:
+    """A whole OpenAI-style stream, an event to a part."""
+    usage = {"prompt_tokens": 7, "completion_tokens": len(texts), "total_tokens": 7 + len(texts)}
+    return [
+        chat_event({"role": "assistant", "content": ""}),
+        *(chat_event({"content": text}) for text in texts),
+        chat_event({}, finish),
+        chat_event(usage=usage),
+        b"data: [DONE]\n\n",
+    ]
+
+
+def chat_stream(*texts: str, finish: str = "stop", framing: str = "chunked") -> bytes:
+    """The response of an OpenAI-style container that streams."""
+    return streamed(chat_parts(*texts, finish=finish), framing)
+
+
+def chat_whole(text: str, finish: str = "stop", **headers: str) -> bytes:
+    """The response of an OpenAI-style container that answers whole."""
+    return whole(
+        {
+            "object": "chat.completion",
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish},
+            ],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        },
+        **headers,
+    )
