@@ -9,9 +9,9 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 from sm_ask import strict_yaml
 from sm_ask.errors import ConfigError
@@ -21,19 +21,18 @@ from sm_ask.strict_yaml import Node, quoted, shown
 LOCAL = "local"
 RESERVED = (LOCAL, "init")
 _FOLDERS = {"win32": "AppData/Roaming", "darwin": "Library/Application Support"}
-_LINE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_LINE = "[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
 _MAX_SECONDS = 366 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """Settings under a name; None where the profile says nothing."""
 
     name: str
     endpoint: str | None = None
     region: str | None = None
     handler: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = MappingProxyType({})
     system: str | None = None
     aws_profile: str | None = None
     endpoint_url: str | None = None
@@ -48,13 +47,12 @@ class Profile:
     retries: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Profiles:
+class Profiles(NamedTuple):
     """What a profiles file holds; `path` is None where there is no file."""
 
     path: Path | None = None
     default: str | None = None
-    profiles: Mapping[str, Profile] = field(default_factory=lambda: {LOCAL: Profile(LOCAL)})
+    profiles: Mapping[str, Profile] = MappingProxyType({LOCAL: Profile(LOCAL)})
     warnings: tuple[str, ...] = ()
 
     def choose(self, name: str | None) -> Profile:
@@ -194,7 +192,7 @@ def _line(node: Node, key: str) -> str:
 
 
 def _line_fault(text: str, longest: int = 2000) -> str | None:
-    fits = len(text) <= longest and _LINE.fullmatch(text)
+    fits = len(text) <= longest and re.fullmatch(_LINE, text)
     return None if fits else f"must be one line of text, with at most {longest} characters"
 
 
@@ -220,7 +218,7 @@ def _count(node: Node, key: str) -> int:
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    import difflib
+    import difflib  # only a slip costs this millisecond
 
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {shown(near[0])}?" if near else ""

@@ -58,7 +58,7 @@ def refusal(text: str | bytes) -> str:
         (".inf", ".inf"),
         ("no", "no"),
         ("on", "on"),
-        ("True", "True"),
+        ("True", True),
         ("12:30", "12:30"),
         ("2024-01-31", "2024-01-31"),
         ('"1"', "1"),
@@ -173,9 +173,9 @@ MERGE_BOMB = "a: &a {x: 1}\n" + "".join(
 @pytest.mark.parametrize("bomb", [ALIAS_BOMB, MERGE_BOMB])
 def test_a_bomb_is_refused_where_its_first_anchor_stands(bomb: str) -> None:
     """C6: before anything is expanded."""
-    start = time.perf_counter()
+    start = time.process_time()
     assert refusal(bomb) == "f.yaml:1:4: anchors and aliases are not allowed"
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_an_alias_without_an_anchor_and_a_merge_key_are_refused() -> None:
@@ -251,12 +251,14 @@ def test_what_is_no_mapping_has_no_fields() -> None:
 
 def loads_or_is_refused(data: bytes) -> None:
     """Read, and let nothing pass but a value that JSON can hold or a ConfigError."""
-    start = time.perf_counter()
+    start = time.process_time()
     try:
-        json.dumps(strict_yaml.read(data, "f.yaml").plain(), allow_nan=False).encode()
+        value, fault = strict_yaml.read(data, "f.yaml").plain(), "f.yaml:"
     except ConfigError as error:
-        assert str(error).startswith("f.yaml")
-    assert time.perf_counter() - start < 1
+        value, fault = None, error.message
+    assert time.process_time() - start < 1
+    assert fault.startswith("f.yaml:")
+    json.dumps(value, allow_nan=False).encode()
 
 
 @settings(deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,15 +41,15 @@ class Connection(NamedTuple):
 def settle(options: CallOptions) -> Profile:
     """Give the settings of a run: options and SM_ASK variables before the profile."""
     path = profiles.location(options.config, os.environ)
-    found = profiles.load(path, required=options.config is not None)
+    found = profiles.load(path, required=bool(options.config))
     for warning in found.warnings:
         output.note(warning)
     profile = found.choose(options.profile)
     named = given(options)
-    return dataclasses.replace(profile, **{field: named[field] for field in _FIELDS if field in named})
+    return profile._replace(**{field: named[field] for field in _FIELDS if field in named})
 
 
-_FIELDS = {field.name for field in dataclasses.fields(profiles.Profile)} - {"name", "params", "system"}
+_FIELDS = set(profiles.Profile._fields) - {"name", "params", "system"}
 
 
 @contextlib.contextmanager
@@ -63,19 +62,30 @@ def connect(options: CallOptions, settings: Profile, *, dry_run: bool = False) -
         if not settings.endpoint:
             hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
             raise ConfigError("no endpoint is named", hint=hint)
-        yield _connection(options, settings, handler, dry_run=dry_run)
+        connection = _connection(options, settings, handler, dry_run=dry_run)
+        if options.debug:
+            _describe(connection)
+        yield connection
+
+
+def _describe(connection: Connection) -> None:
+    settings, policy = connection.settings, connection.policy
+    output.note(f"debug: profile {settings.name or '(none)'}, AWS profile {settings.aws_profile or '(its own choice)'}")
+    output.note(f"debug: endpoint {settings.endpoint} at {connection.runtime.client.meta.endpoint_url}")
+    output.note(f"debug: region {connection.region}, content handler {connection.handler.name}")
+    output.note(f"debug: at most {policy.tries} tries, {policy.timeout:g} s for an answer, {policy.wait:g} s of waiting")
 
 
 def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
-    settings = dataclasses.replace(settings, endpoint=settings.endpoint or profiles.LOCAL)
+    settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
     if dry_run:
-        return dataclasses.replace(settings, endpoint_url="http://127.0.0.1")
+        return settings._replace(endpoint_url="http://127.0.0.1")
     from sm_ask.local import open_container  # noqa: PLC0415 - the model is for this profile alone
     from sm_ask.local.service import Service  # noqa: PLC0415
 
     container = open_container(None, None)
     service = stack.enter_context(Service(container, name=str(settings.endpoint)))
-    return dataclasses.replace(settings, endpoint_url=service.url)
+    return settings._replace(endpoint_url=service.url)
 
 
 def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dry_run: bool) -> Connection:

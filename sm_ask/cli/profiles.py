@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Annotated, Any
 
@@ -40,7 +39,7 @@ def show(
         )
         output.note(f"wrote {path}; try it with: sm-ask prompt 'Say hi'")
         return
-    found = profiles.load(path, required=config is not None)
+    found = profiles.load(path, required=bool(config))
     for warning in found.warnings:
         output.note(warning)
     if name is None:
@@ -65,7 +64,8 @@ def _rows(found: profiles.Profiles) -> list[dict[str, Any]]:
 
 def _facts(found: profiles.Profiles, name: str) -> dict[str, Any]:
     profile = found.choose(name)
-    return {**dataclasses.asdict(profile), "default": name == found.default, "from": _origin(found, profile)}
+    known = {**profile._asdict(), "params": dict(profile.params)}
+    return {**known, "default": name == found.default, "from": _origin(found, profile)}
 
 
 def _origin(found: profiles.Profiles, profile: profiles.Profile) -> str | None:

@@ -1,0 +1,125 @@
+"""The house: imports run one way, each library has one owner, and nothing grows too large."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sm_ask
+from conftest import at
+from server import chat_stream, says
+
+PACKAGE = Path(sm_ask.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+#: Which rooms a room may import; none may import one that stands below it.
+ROOMS = {
+    "errors": set(),
+    "chat": set(),
+    "wire": {"errors"},
+    "handlers": {"errors", "chat", "wire"},
+    "strict_yaml": {"errors"},
+    "profiles": {"errors", "strict_yaml"},
+    "documents": {"errors"},
+    "aws": {"errors"},
+    "ask": {"errors", "chat", "handlers"},
+    "qa": {"errors", "chat", "documents"},
+    "local": {"errors"},
+    "render": {"errors", "chat", "ask"},
+    "cli": {"errors", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local", "render"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+OWNERS = {
+    "boto3": "aws",
+    "botocore": "aws",
+    "urllib3": "aws",
+    "yaml": "strict_yaml",
+    "rich": "render",
+    "typer": "cli",
+    "xllamacpp": "local",
+    "langchain_core": "langchain",
+}
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module(file: Path) -> str:
+    return ".".join(("sm_ask", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file, names of packages resolved to their modules."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+MODULES = {module(file) for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_imports_run_one_way(file):
+    for name in imported(file):
+        if name.startswith("sm_ask."):
+            other = name.split(".")[1]
+            assert other == room(file) or other in ROOMS[room(file)], f"{module(file)} imports {name}"
+
+
+def test_the_plan_of_the_rooms_has_no_cycle():
+    left = dict(ROOMS)
+    while left:
+        free = {name for name, needs in left.items() if not needs & left.keys()}
+        assert free, f"a cycle among {sorted(left)}"
+        left = {name: needs for name, needs in left.items() if name not in free}
+
+
+def test_no_file_imports_itself_in_a_circle():
+    graph = {module(file): {name for name in imported(file) if name in MODULES} - {module(file)} for file in FILES}
+    # A package's own file gathers its parts; they may not need it in return at run time, which typing hints do not.
+    graph["sm_ask.handlers"] = set()
+    while graph:
+        free = {name for name, needs in graph.items() if not needs & graph.keys()}
+        assert free, f"a cycle among {sorted(graph)}"
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_each_library_has_one_owner(file):
+    for name in imported(file):
+        library = name.split(".")[0]
+        assert OWNERS.get(library, room(file)) == room(file), f"{module(file)} imports {library}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=module)
+def test_nothing_grows_too_large(file):
+    """A module has at most 250 lines of code, a function at most 40."""
+    text = file.read_text()
+    assert len([line for line in text.splitlines() if line.strip()]) <= 250
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.body[-1].end_lineno - node.body[0].lineno < 40, node.name
+
+
+def test_the_plain_path_imports_nothing_heavy(serve):
+    """A streamed answer on a pipe needs no rich, langchain-core, pydantic, s3transfer or boto3."""
+    server = serve(says(chat_stream("Hello")))
+    program = (
+        "import sys; from sm_ask.cli.app import main; code = main(sys.argv[1:]);"
+        "print(code, sorted({'rich', 'langchain_core', 'pydantic', 's3transfer', 'boto3', 'yaml'} & sys.modules.keys()))"
+    )
+    arguments = [sys.executable, "-c", program, "prompt", "hi", "--no-stdin", *at(server)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout == "Hello\n0 []\n"
