@@ -1,4 +1,4 @@
-"""The peer: what an engineer writes without sm-ask. URL [--whole] [--document FILE] QUESTION"""
+"""The peer: what an engineer writes without sm-ask. URL [--whole] [--document FILE] QUESTION."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Times whole commands as pairs: ours, theirs, ours, theirs …, so that a machine that changes its pace cannot favour one.
+"""Times whole commands as pairs: ours, theirs, ours, theirs …, so that a machine's changes of pace favour neither.
 
 The ratio of each pair is what counts; its median is printed with the medians of both. Nothing here is a test.
 """

@@ -118,7 +118,8 @@ def test_the_plain_path_imports_nothing_heavy(serve):
     server = serve(says(chat_stream("Hello")))
     program = (
         "import sys; from sm_ask.cli.app import main; code = main(sys.argv[1:]);"
-        "print(code, sorted({'rich', 'langchain_core', 'pydantic', 's3transfer', 'boto3', 'yaml'} & sys.modules.keys()))"
+        "heavy = {'rich', 'langchain_core', 'pydantic', 's3transfer', 'boto3', 'yaml'};"
+        "print(code, sorted(heavy & sys.modules.keys()))"
     )
     arguments = [sys.executable, "-c", program, "prompt", "hi", "--no-stdin", *at(server)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from sm_ask.aws import session
 from sm_ask.aws.session import Access, open_client
@@ -29,6 +30,14 @@ def sent(client) -> tuple[str, str]:
     return seen[0].url, text.split("Credential=")[1].split("/", 2)[2].split(",")[0]
 
 
+def outcome(client) -> tuple[str, str] | str:
+    """Where a client would send, or that it refuses: not every region has every variant."""
+    try:
+        return sent(client())
+    except (BotoCoreError, ConfigError):
+        return "refused"
+
+
 @pytest.fixture(autouse=True)
 def _patient():
     session.read_timeout.set(5)
@@ -39,14 +48,9 @@ def _patient():
 def test_addresses_and_scopes_are_botocores_own(region, variant, monkeypatch):
     if variant:
         monkeypatch.setenv(variant, "true")
-    try:
-        theirs = sent(botocore.session.Session().create_client("sagemaker-runtime", region_name=region))
-    except Exception as error:  # noqa: BLE001 - some regions have no such variant
-        with pytest.raises(ConfigError):
-            sent(open_client(Access(region=region), timeout=5))
-        assert type(error).__module__ == "botocore.exceptions"
-    else:
-        assert sent(open_client(Access(region=region), timeout=5)) == theirs
+    theirs = outcome(lambda: botocore.session.Session().create_client("sagemaker-runtime", region_name=region))
+    ours = outcome(lambda: open_client(Access(region=region), timeout=5))
+    assert ours == theirs
 
 
 def test_one_config_for_every_client_and_no_retries_of_its_own(monkeypatch):

@@ -56,7 +56,8 @@ def main(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort, and the only one
         failure = SmAskError(f"{type(error).__name__}: {error}", hint="this is a bug of sm-ask; --debug shows where")
         failure.__cause__ = error
-    from sm_ask.render import output  # noqa: PLC0415 - not for --version
+    # Imported late for the sake of --version.
+    from sm_ask.render import output
 
     if debug:
         output.trace(failure)
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _interrupted(number: int) -> int:
-    from sm_ask.render import output  # noqa: PLC0415
+    from sm_ask.render import output
 
     output.note("interrupted" if number == signal.SIGINT else "ended by a signal")
     return 128 + number
@@ -76,7 +77,7 @@ def _dispatch(arguments: list[str]) -> int:
         # Typer takes longer to import than everything else that this needs.
         sys.stdout.write(f"sm-ask {__version__}\n")
         return 0
-    from sm_ask.cli import commands  # noqa: PLC0415
+    from sm_ask.cli import commands
 
     return commands.invoke(arguments, os.environ)
 

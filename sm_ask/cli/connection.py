@@ -73,15 +73,18 @@ def _describe(connection: Connection) -> None:
     output.note(f"debug: profile {settings.name or '(none)'}, AWS profile {settings.aws_profile or '(its own choice)'}")
     output.note(f"debug: endpoint {settings.endpoint} at {connection.runtime.client.meta.endpoint_url}")
     output.note(f"debug: region {connection.region}, content handler {connection.handler.name}")
-    output.note(f"debug: at most {policy.tries} tries, {policy.timeout:g} s for an answer, {policy.wait:g} s of waiting")
+    output.note(
+        f"debug: at most {policy.tries} tries, {policy.timeout:g} s for an answer, {policy.wait:g} s of waiting"
+    )
 
 
 def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
     settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
     if dry_run:
         return settings._replace(endpoint_url="http://127.0.0.1")
-    from sm_ask.local import open_container  # noqa: PLC0415 - the model is for this profile alone
-    from sm_ask.local.service import Service  # noqa: PLC0415
+    # The model is loaded for this profile alone.
+    from sm_ask.local import open_container
+    from sm_ask.local.service import Service
 
     container = open_container(None, None)
     service = stack.enter_context(Service(container, name=str(settings.endpoint)))
@@ -90,8 +93,8 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
 
 def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dry_run: bool) -> Connection:
     # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
-    from sm_ask.aws.runtime import Runtime, Target  # noqa: PLC0415
-    from sm_ask.aws.session import open_client  # noqa: PLC0415
+    from sm_ask.aws.runtime import Runtime, Target
+    from sm_ask.aws.session import open_client
 
     target = Target(
         endpoint=str(settings.endpoint),
@@ -116,7 +119,7 @@ def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dr
 
 
 def _access(settings: Profile) -> Access:
-    from sm_ask.aws.session import Access  # noqa: PLC0415
+    from sm_ask.aws.session import Access
 
     if settings.name == profiles.LOCAL:
         return Access(region=_LOCAL_REGION, endpoint_url=settings.endpoint_url, keys=("local", "local"))

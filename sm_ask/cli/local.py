@@ -28,8 +28,8 @@ def serve(
     """Serve the SageMaker runtime API on loopback, in front of a model or of any container."""
     if model and container:
         raise UsageError("either --model or --container stands behind the endpoint, not both")
-    from sm_ask.local import open_container  # noqa: PLC0415 - the model takes a second to load
-    from sm_ask.local.service import Service  # noqa: PLC0415
+    from sm_ask.local import open_container
+    from sm_ask.local.service import Service
 
     with Service(open_container(model, container), name=name, port=port) as service:
         output.note(f"endpoint {name} at {service.url}; end with Ctrl-C")

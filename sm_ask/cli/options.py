@@ -66,7 +66,10 @@ class CallOptions(NamedTuple):
     wait: Annotated[
         float | None,
         _shared(
-            "--wait", "Wait for an endpoint that is not ready; 15m if no time is given.", parser=duration, metavar="TIME"
+            "--wait",
+            "Wait for an endpoint that is not ready; 15m if no time is given.",
+            parser=duration,
+            metavar="TIME",
         ),
     ] = None
     debug: Annotated[bool, _shared("--debug", "Say what is done, and show tracebacks, on stderr.")] = False
@@ -78,7 +81,9 @@ class QuestionOptions(NamedTuple):
     system: Annotated[str | None, typer.Option("--system", "-s", help="A system prompt.")] = None
     option: Annotated[
         list[str],
-        typer.Option("--option", "-o", metavar="KEY=VALUE", help="A parameter of the model; the value is JSON or text."),
+        typer.Option(
+            "--option", "-o", metavar="KEY=VALUE", help="A parameter of the model; the value is JSON or text."
+        ),
     ] = []
     max_tokens: Annotated[int | None, typer.Option(min=1, help="The answer's token limit.  [512]")] = None
     temperature: Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token each time.")] = None
