@@ -1,4 +1,4 @@
-"""`sm-ask local serve` and the profile `local`: the real command with the real model, asked by other people's clients."""
+"""`sm-ask local serve` and the profile `local`: the real command and model, asked by other people's clients, too."""
 
 from __future__ import annotations
 
