@@ -50,8 +50,8 @@ class Transport(Protocol):
 class Policy(NamedTuple):
     """How long to try, in seconds, and how often.
 
-    ``wait`` is how long to wait for an endpoint that is not ready, besides the tries. Only ``resend_unsafe`` sends again
-    what the model may have run for.
+    ``wait`` is how long to wait for an endpoint that is not ready, besides the tries. Only ``resend_unsafe`` sends
+    again what the model may have run for.
     """
 
     tries: int = 4
@@ -110,21 +110,20 @@ class _Tries:
         self.number = 0
         self.failed = 0
         self.started = time.monotonic()
-        self.deadline = 0.0
+        self.deadline = self.started + policy.timeout
 
     def begin(self) -> int:
         self.number += 1
-        if self.failed == 0:
-            # An endpoint that was waited for has the whole time from then on.
-            self.deadline = time.monotonic() + self.policy.timeout
         return self.number
 
     def pause_after(self, error: SmAskError) -> float | None:
         """Give the seconds to wait before the next try, None where there is none."""
         now = time.monotonic()
         if isinstance(error, NotReadyError) and now - self.started < self.policy.wait:
-            left = self.policy.wait - (now - self.started)
-            return min(error.retry_after or _LOOK_AGAIN, left)
+            pause = min(error.retry_after or _LOOK_AGAIN, self.policy.wait - (now - self.started))
+            # An endpoint that was waited for has the whole time from then on.
+            self.deadline = now + pause + self.policy.timeout
+            return pause
         self.failed += 1
         may = error.retryable and not error.maybe_charged
         if self.policy.resend_unsafe:
@@ -151,6 +150,7 @@ class _Exchange:
         self.attempt = attempt
         self.raw = raw
         self.began = False
+        self.size = 0
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.finish = Finish(None, None)
@@ -168,6 +168,9 @@ class _Exchange:
         )
         try:
             yield from self._raw(reply.chunks) if self.raw else self._texts(reply.chunks)
+        except SmAskError as error:
+            error.request_id = error.request_id or reply.request_id
+            raise
         finally:
             reply.close()
         yield self._answer(reply)
@@ -187,6 +190,8 @@ class _Exchange:
         self.began = True
         if self.first_token is None:
             self.first_token = time.monotonic() - self.started
+        if not delta.reasoning:
+            self.size += len(delta.text)
         (self.reasoning if delta.reasoning else self.text).append(delta.text)
 
     def _raw(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -196,6 +201,7 @@ class _Exchange:
         def noted() -> Iterator[bytes]:
             for chunk in chunks:
                 self.began = True
+                self.size += len(chunk)
                 taken.append(chunk)
                 yield chunk
 
@@ -238,11 +244,12 @@ class _Exchange:
 
     def judged(self, error: SmAskError) -> SmAskError:
         """Say of an error in mid-answer how much had come; then it is an incomplete answer, whatever broke it."""
-        if not (self.began and isinstance(error, (IncompleteError, UnknownOutcomeError))):
+        cut = isinstance(error, IncompleteError) or (self.began and isinstance(error, UnknownOutcomeError))
+        if not cut:
             return error
-        characters = sum(map(len, self.text))
-        came = f"the answer is incomplete after {characters:,} characters"
-        return IncompleteError(f"{came}: {error.message}", hint=error.hint, request_id=error.request_id)
+        came = f"{self.size:,} {'bytes' if self.raw else 'characters'}"
+        message = f"the answer is incomplete after {came}: {error.message}"
+        return IncompleteError(message, hint=error.hint, request_id=error.request_id)
 
 
 def _tokens(characters: int) -> int:

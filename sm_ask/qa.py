@@ -29,11 +29,10 @@ def grounded(question: str, documents: Sequence[Document], template: str | None 
     if template is not None:
         context = "\n\n".join(document.text for document in documents)
         return Message("user", _fill(template, {"context": context, "question": question}))
-    mark = _mark(documents)
-    sections = [f"[{mark} {_name(document)}]\n{document.text}\n[end {mark}]" for document in documents]
-    return Message(
-        "user", "\n\n".join([_INSTRUCTIONS.format(mark=mark), *sections, f"Question: {question}\nAnswer:"])
-    )
+    named = [(_name(document), document.text) for document in documents]
+    mark = _mark(named)
+    sections = [f"[{mark} {name}]\n{text}\n[end {mark}]" for name, text in named]
+    return Message("user", "\n\n".join([_INSTRUCTIONS.format(mark=mark), *sections, f"Question: {question}\nAnswer:"]))
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
@@ -44,15 +43,15 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return _FIELDS.sub(lambda field: values[field[1]], template)
 
 
-def _mark(documents: Sequence[Document]) -> str:
+def _mark(named: Sequence[tuple[str, str]]) -> str:
     """Make a mark that no document holds or can foretell; the same documents give the same one, for prefix caches."""
-    digest = hashlib.sha256("\0".join(document.text for document in documents).encode(errors="surrogatepass"))
-    mark = digest.hexdigest()[:16]
-    while any(mark in document.text for document in documents):
+    whole = "\0".join(part for pair in named for part in pair)
+    digest = hashlib.sha256(whole.encode(errors="surrogatepass"))
+    while (mark := digest.hexdigest()[:16]) in whole:
         digest.update(b"again")
-        mark = digest.hexdigest()[:16]
     return mark
 
 
 def _name(document: Document) -> str:
-    return " ".join(document.path.split())
+    """Give the name on one line; a file's may hold bytes that are no text."""
+    return " ".join(document.path.split()).encode(errors="backslashreplace").decode()

@@ -6,6 +6,8 @@ which of them it is shows in the first line, so no caller has to know.
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -23,9 +25,14 @@ class _Done:
 #: What ``records`` yields for the end mark ``[DONE]``.
 DONE: Final = _Done()
 
+_DATA = b"data:"
 _IGNORED_FIELDS = (b":", b"event:", b"id:", b"retry:")
+_CUT = "the stream ends within a record"
 _EXCERPT = 200
 _SPACE = re.compile(r"\s+")
+_BLANKS = re.compile(rb"[ \t\r\n]*")
+_MARKS = re.compile(rb'["{}\[\]]')
+_IN_QUOTES = re.compile(rb'["\\]')
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -54,14 +61,118 @@ def records(chunks: Iterable[bytes]) -> Iterator[Any]:
     for line, ended in source:
         if not line.strip() or line.startswith(_IGNORED_FIELDS):
             continue
-        if line.startswith(b"data:"):
-            yield _event(line[5:].strip(), ended=ended)
+        if line.startswith(_DATA):
+            if ended and line == _DATA:
+                continue
+            yield _event(line.removeprefix(_DATA).strip(), ended=ended)
             continue
+        if not ended and any(field.startswith(line) for field in (_DATA, *_IGNORED_FIELDS)):
+            raise IncompleteError(_CUT)
         value = _whole_line(line)
         if value is None:
-            yield from _document([line, *(rest for rest, _ in source)])
+            yield from values(_with_ends(itertools.chain([(line, ended)], source)))
             return
         yield value[0]
+
+
+def values(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield JSON values that stand one after the other, with space between them or none, each once it is whole.
+
+    Raises what ``records`` raises.
+    """
+    value = _Value()
+    source = iter(chunks)
+    for chunk in source:
+        at = 0
+        while at < len(chunk):
+            if not value.pieces:
+                at += len(_BLANKS.match(chunk, at)[0])  # type: ignore[index]  # it matches nothing, too
+                if not chunk.startswith((b"{", b"["), at):
+                    # A number, a word or a text; or no JSON at all.
+                    yield from _document(b"".join([chunk[at:], *source]) if at < len(chunk) else b"")
+                    break
+            at = value.feed(chunk, at)
+            if value.whole:
+                yield _parsed(value.take())
+    if value.pieces:
+        yield from _document(value.take())
+
+
+class _Value:
+    """An object or a list on its way in; each byte is looked at once."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self._depth = 0
+        self._quoted = False
+        self._escaped = False
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the last bracket has come."""
+        return self._depth == 0
+
+    def feed(self, chunk: bytes, begin: int) -> int:
+        """Take what belongs to the value, and give the place behind it."""
+        at = begin + self._escaped
+        self._escaped = False
+        while mark := (_IN_QUOTES if self._quoted else _MARKS).search(chunk, at):
+            at = mark.end()
+            if mark[0] == b"\\":
+                self._escaped = at == len(chunk)
+                at += 1
+            elif mark[0] == b'"':
+                self._quoted = not self._quoted
+            else:
+                self._depth += 1 if mark[0] in b"{[" else -1
+                if self.whole:
+                    self.pieces.append(chunk[begin:at])
+                    return at
+        self.pieces.append(chunk[begin:])
+        return len(chunk)
+
+    def take(self) -> bytes:
+        """Give the bytes, and begin anew."""
+        body = b"".join(self.pieces)
+        self.pieces = []
+        return body
+
+
+def text(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the text of a body that is nothing else; raises IncompleteError and UnusableError where it is not UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    failure = None
+    try:
+        for chunk in chunks:
+            if piece := decoder.decode(chunk):
+                yield piece
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        failure = error
+    if failure is None:
+        return
+    if failure.reason == "unexpected end of data":
+        raise IncompleteError("the response ends within a character") from failure
+    if before := failure.object[: failure.start]:
+        yield before.decode()
+    hint = "--raw gives the bytes as they come"
+    raise UnusableError(
+        f"the response is not UTF-8: {excerpt(failure.object[failure.start :])}", hint=hint
+    ) from failure
+
+
+def _with_ends(found: Iterable[tuple[bytes, bool]]) -> Iterator[bytes]:
+    for line, ended in found:
+        yield line + b"\n" if ended else line
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return _parse(body)
+    except UnicodeDecodeError as error:
+        raise UnusableError(f"the response is not UTF-8: {excerpt(body)}") from error
+    except ValueError as error:
+        raise UnusableError(f"the response is not JSON: {excerpt(body)}") from error
 
 
 def _event(data: bytes, *, ended: bool) -> Any:  # noqa: ANN401 - JSON
@@ -71,7 +182,7 @@ def _event(data: bytes, *, ended: bool) -> Any:  # noqa: ANN401 - JSON
         return _parse(data)
     except ValueError as error:
         if not ended:
-            raise IncompleteError("the stream ends within a record") from error
+            raise IncompleteError(_CUT) from error
         raise UnusableError(f"the stream holds a record that is not JSON: {excerpt(data)}") from error
 
 
@@ -83,12 +194,11 @@ def _whole_line(line: bytes) -> tuple[Any] | None:
         return None
 
 
-def _document(pieces: list[bytes]) -> Iterator[Any]:
-    """Yield the JSON values that stand one after the other in a body that is no list of lines."""
-    body = b"\n".join(pieces)
+def _document(body: bytes) -> Iterator[Any]:
+    """Yield the JSON values that stand one after the other up to the end of a body."""
     try:
         text = body.decode("utf-8-sig")
-        at = 0
+        at = _skip_space(text, 0)
         while at < len(text):
             value, at = _DECODER.raw_decode(text, at)
             yield value
@@ -97,6 +207,10 @@ def _document(pieces: list[bytes]) -> Iterator[Any]:
         if body.lstrip().startswith((b"{", b"[")) and _ends_early(error):
             raise IncompleteError("the response ends within its JSON") from error
         raise UnusableError(f"the response is not JSON: {excerpt(body)}") from error
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            raise IncompleteError("the response ends within a character") from error
+        raise UnusableError(f"the response is not UTF-8: {excerpt(body)}") from error
     except (ValueError, RecursionError) as error:
         raise UnusableError(f"the response is not JSON: {excerpt(body)}") from error
 

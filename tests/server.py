@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sm_ask.aws.runtime import Runtime, Target
+from sm_ask.aws.session import Access, open_client
 from sm_ask.local import frames
 
 
@@ -46,14 +49,28 @@ class Conversation:
     def wait(self, seconds: float) -> None:
         self.stopping.wait(seconds)
 
+    def wait_for_the_end(self) -> None:
+        """Read until the client has closed its side."""
+        with contextlib.suppress(OSError):
+            while self.connection.recv(4096):
+                pass
+        self.gone.set()
+
     def reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
+        # The file that reads requests would keep the socket open.
+        socket.close(self.connection.detach())
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
         self.connection.close()
+
+
+def runtime_at(server: Server, **patience: float) -> Runtime:
+    """The endpoint behind a server, without the command line."""
+    access = Access(region="us-west-2", endpoint_url=server.url, keys=("AKIATESTTESTTESTTEST", "a-secret-of-the-tests"))
+    return Runtime(open_client(access, timeout=5), Target("ep"), **patience)
 
 
 Script: TypeAlias = Callable[[Conversation], None]
@@ -62,7 +79,8 @@ Script: TypeAlias = Callable[[Conversation], None]
 class Server:
     """Answers request after request with the next script, and with the last one for ever."""
 
-    def __init__(self, *scripts: Script) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.scripts = list(scripts)
         self.requests: list[Recorded] = []
         self.connections = 0
@@ -70,10 +88,10 @@ class Server:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Server:  # noqa: PYI034 - Self came with Python 3.11
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +113,11 @@ class Server:
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         conversation = Conversation(connection, self._stopping)
         self.conversations.append(conversation)
         source = connection.makefile("rb")
@@ -147,12 +170,12 @@ def says_and_closes(response: bytes) -> Script:
     return script
 
 
-def says_and_resets(response: bytes) -> Script:
+def says_and_resets(response: bytes, after: float = 0.1) -> Script:
     """Send those bytes, let them arrive, and reset the connection."""
 
     def script(conversation: Conversation) -> None:
         conversation.send(response)
-        conversation.wait(0.1)
+        conversation.wait(after)
         conversation.reset()
 
     return script
@@ -168,6 +191,16 @@ def says_and_stalls(response: bytes, seconds: float = 30) -> Script:
     return script
 
 
+def says_and_listens(response: bytes) -> Script:
+    """Send those bytes, then wait until the client closes its side."""
+
+    def script(conversation: Conversation) -> None:
+        conversation.send(response)
+        conversation.wait_for_the_end()
+
+    return script
+
+
 def drips(pieces: Iterable[bytes], every: float) -> Script:
     """Send a piece at a time with a pause after each."""
 
@@ -177,6 +210,26 @@ def drips(pieces: Iterable[bytes], every: float) -> Script:
             conversation.wait(every)
 
     return script
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[str]:
+    """The URL of a port where connections are neither taken nor refused: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """The URL of a port where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 STREAM_HEAD = (
@@ -240,3 +293,21 @@ def chat_whole(text: str, finish: str = "stop", **headers: str) -> bytes:
         },
         **headers,
     )
+
+
+def tgi_event(text: str, whole: str | None = None, special: bool = False, **details: Any) -> bytes:
+    """One event of TGI's stream; the last one has the whole text."""
+    token = {"id": 1, "text": text, "logprob": -0.1, "special": special}
+    event = {"index": 1, "token": token, "generated_text": whole, "details": details or None}
+    return f"data:{json.dumps(event)}\n\n".encode()
+
+
+def tgi_parts(*texts: str, finish: str = "eos_token") -> list[bytes]:
+    """A whole stream of TGI, an event to a part."""
+    details = {"finish_reason": finish, "generated_tokens": len(texts), "seed": None, "input_length": 7}
+    return [*map(tgi_event, texts), tgi_event("</s>", "".join(texts), special=True, **details)]
+
+
+def tgi_whole(text: str, finish: str = "eos_token") -> bytes:
+    """The response of TGI that answers whole."""
+    return whole([{"generated_text": text, "details": {"finish_reason": finish, "generated_tokens": 3}}])

@@ -44,7 +44,31 @@ MEANINGS: dict[type[Exception], type[errors.SmAskError]] = {
     aws.ChecksumError: errors.IncompleteError,
     aws.ParamValidationError: errors.UsageError,
     aws.ValidationError: errors.UsageError,
+    # Settings: regions, endpoints, files, and what is installed.
     aws.InvalidRegionError: errors.ConfigError,
+    aws.NoRegionError: errors.ConfigError,
+    aws.UnknownRegionError: errors.ConfigError,
+    aws.ServiceNotInRegionError: errors.ConfigError,
+    aws.BaseEndpointResolverError: errors.ConfigError,
+    aws.EndpointProviderError: errors.ConfigError,
+    aws.InvalidEndpointConfigurationError: errors.ConfigError,
+    aws.InvalidHostLabelError: errors.ConfigError,
+    aws.InvalidIMDSEndpointError: errors.ConfigError,
+    aws.InvalidIMDSEndpointModeError: errors.ConfigError,
+    aws.InvalidProxiesConfigError: errors.ConfigError,
+    aws.InvalidSTSRegionalEndpointsConfigError: errors.ConfigError,
+    aws.InvalidRetryConfigurationError: errors.ConfigError,
+    aws.InvalidChecksumConfigError: errors.ConfigError,
+    aws.InvalidDefaultsMode: errors.ConfigError,
+    aws.InvalidConfigError: errors.ConfigError,
+    aws.ConfigNotFound: errors.ConfigError,
+    aws.ConfigParseError: errors.ConfigError,
+    aws.DataNotFoundError: errors.ConfigError,
+    aws.ApiVersionNotFoundError: errors.ConfigError,
+    aws.MissingDependencyException: errors.ConfigError,
+    aws.UnknownSignatureVersionError: errors.ConfigError,
+    aws.UnsupportedSignatureVersionError: errors.ConfigError,
+    aws.UnsupportedServiceProtocolsError: errors.ConfigError,
     botocore.parsers.ResponseParserError: errors.UnusableError,
     frames.ParserError: errors.IncompleteError,
     http.HTTPError: errors.ConnectionLostError,
@@ -87,11 +111,25 @@ def translated(bad_value: type[errors.SmAskError]) -> Iterator[None]:
 def _library_error(error: Exception) -> errors.SmAskError:
     if isinstance(error, aws.EndpointConnectionError):
         return _unreachable(error)
+    if isinstance(error, aws.ConnectTimeoutError):
+        return _unconnected(error)
     if isinstance(error, aws.HTTPClientError) and b"AWS4-HMAC" in repr(error).encode():
         # The message would quote the Authorization header.
         return errors.CredentialsError("the access key holds a character that no key has, such as a newline")
     meaning = next(MEANINGS[parent] for parent in type(error).__mro__ if parent in MEANINGS)
-    return meaning(_one_line(error), hint=_HINTS.get(meaning))
+    # urllib3 puts its cause into its text once more, as code.
+    told = _reason(error) if isinstance(error, http.ProtocolError) else error
+    return meaning(_one_line(told), hint=_HINTS.get(meaning))
+
+
+_CONNECT_TIMEOUT = re.compile(r"connect timeout=([\d.]+)")
+
+
+def _unconnected(error: aws.ConnectTimeoutError) -> errors.SmAskError:
+    found = _CONNECT_TIMEOUT.search(str(error.kwargs["error"]))
+    time = f"{float(found[1]):g} s" if found else "time"
+    host = _host(error.kwargs["endpoint_url"])
+    return errors.NetworkError(f"could not connect in {time} to {host}", hint=_HINTS[errors.NetworkError])
 
 
 def _unreachable(error: aws.EndpointConnectionError) -> errors.SmAskError:
@@ -129,11 +167,11 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
     }
     if error.operation_name not in _CALLS or code in _BAD_CREDENTIALS:
         return errors.CredentialsError(f"{code}: {message}", hint=_SEE_CREDENTIALS, **known)
-    if code == "ModelError":
-        return _model_error(response, message, known)
+    if code == "ModelError" or status == 424:  # noqa: PLR2004 - HTTP statuses are best read as they are
+        return _model_error(response, message, known, streamed=error.operation_name == _CALLS[1])
     if code in _BY_CODE:
-        return _by_code(code, message, known)
-    return _by_status(status, code, message, metadata, known)
+        return _by_code(code, message[:_LONGEST], known)
+    return _by_status(status, code, message[:_LONGEST], metadata, known)
 
 
 _BAD_CREDENTIALS = {
@@ -186,33 +224,34 @@ def _by_status(
     status: int, code: str, message: str, metadata: dict[str, Any], known: dict[str, Any]
 ) -> errors.SmAskError:
     said = message if code == str(status) or not code else f"{code}: {message}"
+    said = said if said.startswith("HTTP ") else f"HTTP {status}: {said}"
     if status in {301, 302, 303, 307, 308}:
         location = _host(metadata.get("HTTPHeaders", {}).get("location", ""))
         return errors.RefusedError(f"HTTP {status}: the service points to {location or 'nowhere'}", **known)
-    if status == 429:  # noqa: PLR2004 - HTTP statuses are best read as they are
-        return errors.ThrottledError(f"HTTP 429: {said}", **known)
+    if status == 429:  # noqa: PLR2004
+        return errors.ThrottledError(said, **known)
     if status == 413:  # noqa: PLR2004
         return _too_large(said, known)
     if status == 503:  # noqa: PLR2004
-        return errors.UnavailableError(f"HTTP 503: {said}", **known)
+        return errors.UnavailableError(said, **known)
     if status >= 500:  # noqa: PLR2004
         hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
-        return errors.ServiceFailureError(f"HTTP {status}: {said}", hint=hint, **known)
-    return errors.RefusedError(f"HTTP {status}: {said}", **known)
+        return errors.ServiceFailureError(said, hint=hint, **known)
+    return errors.RefusedError(said, **known)
 
 
 _QUOTED = re.compile(r'Received (?:client|server) error \((\d+)\) from .*? with message "(.*)"\. See ', re.DOTALL)
 _LONGEST = 500
 
 
-def _model_error(response: dict[str, Any], message: str, known: dict[str, Any]) -> errors.SmAskError:
+def _model_error(response: dict[str, Any], message: str, known: dict[str, Any], *, streamed: bool) -> errors.SmAskError:
     status = int(response.get("OriginalStatusCode") or 0)
     said = str(response.get("OriginalMessage") or "")
     if not said and (quoted := _QUOTED.search(message)):
         status, said = status or int(quoted[1]), quoted[2]
     said = _one_line(ValueError(said or message))[:_LONGEST]
-    if status == 0 and "timed out" in message.lower():
-        hint = "a whole answer has 60 s; --stream has 8 minutes"
+    if status == 0 and "timed out" in f"{message} {said}".lower():
+        hint = "a whole answer has 60 s, one with --stream 8 minutes, an asynchronous endpoint an hour"
         return errors.TimedOutError(f"the model did not answer within 60 s: {said}", hint=hint, **known)
     if status == 413:  # noqa: PLR2004
         return _too_large(said, known)
@@ -220,10 +259,13 @@ def _model_error(response: dict[str, Any], message: str, known: dict[str, Any]) 
         return errors.ThrottledError(f"the model's container is overloaded (429): {said}", **known)
     if status == 503:  # noqa: PLR2004
         return errors.UnavailableError(f"the model's container takes no requests (503): {said}", **known)
-    stream = response.get("LogStreamArn")
+    hints = [f"its log is {log}"] if (log := response.get("LogStreamArn")) else []
+    if streamed and "stream" in said.lower():
+        # It is not asked again for a whole answer: nothing proves that the model did not run.
+        hints.insert(0, "--no-stream asks for a whole answer")
     return errors.ModelError(
         f"the model's container failed ({status}): {said}",
-        hint=f"its log is {stream}" if stream else None,
+        hint="; ".join(hints) or None,
         maybe_charged=status >= 500,  # noqa: PLR2004
         **known,
     )
@@ -234,9 +276,12 @@ def _too_large(said: str, known: dict[str, Any]) -> errors.SmAskError:
     return errors.InputError(f"the request is too large: {said}", hint=hint, **known)
 
 
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
 def _retry_after(headers: dict[str, str]) -> float | None:
     """Seconds that the service asks to wait: its own header counts milliseconds, HTTP's counts seconds."""
     for name, unit in (("x-amz-retry-after", 1000.0), ("retry-after", 1.0)):
-        if (value := headers.get(name, "")).isdecimal():
+        if _SECONDS.fullmatch(value := headers.get(name, "")):
             return int(value) / unit
     return None

@@ -7,34 +7,42 @@ this reads the frames with botocore's buffer but counts the bytes itself.
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
-from botocore.eventstream import EventStreamBuffer
+from botocore.eventstream import EventStreamBuffer, ParserError
 
 from sm_ask.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 
 def payloads(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the payload of each PayloadPart; unknown events are passed over.
 
-    Raises IncompleteError for an error frame, and where the bytes end within a frame; botocore's ParserError for a
-    frame that is corrupt.
+    Raises IncompleteError for an error frame, for a frame that is corrupt, and where the bytes end within a frame.
     """
     buffer = EventStreamBuffer()
     unread = 0
     for chunk in chunks:
         unread += len(chunk)
         buffer.add_data(chunk)
-        message: Any
-        for message in buffer:
+        for message in _messages(buffer):
             unread -= message.prelude.total_length
             yield _payload(message)
     if unread:
         raise IncompleteError("the connection ended within a frame")
+
+
+def _messages(buffer: EventStreamBuffer) -> Iterator[Any]:
+    """Yield the messages that are whole by now; botocore raises what it stumbles over where a header is no header."""
+    try:
+        yield from buffer
+    except (ParserError, LookupError, ValueError, struct.error) as error:
+        raise IncompleteError(f"the stream is corrupt: {error}") from error
 
 
 def _payload(message: Any) -> bytes:  # noqa: ANN401 - the stubs give its fields the wrong types
@@ -50,7 +58,7 @@ def _payload(message: Any) -> bytes:  # noqa: ANN401 - the stubs give its fields
 def _detail(payload: bytes) -> str:
     try:
         body = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload[:200].decode(errors="replace")
     if not isinstance(body, dict):
         return str(body)

@@ -18,6 +18,8 @@ from sm_ask.errors import (
     ConnectionLostError,
     IncompleteError,
     InputError,
+    NetworkError,
+    RefusedError,
     TimedOutError,
     UnusableError,
     UsageError,
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
 #: The service's limit for a real-time endpoint; botocore's own model still says 6 MB, and checks neither.
 LARGEST_BODY = 25 * 1024 * 1024
 _CHUNK = 65536
+#: Each part of an endpoint: the API's name of it, and the option's.
+_PARTS = {
+    "inference_component": ("InferenceComponentName", "--inference-component"),
+    "variant": ("TargetVariant", "--target-variant"),
+    "model": ("TargetModel", "--target-model"),
+    "container": ("TargetContainerHostname", "--target-container"),
+    "custom_attributes": ("CustomAttributes", "--custom-attributes"),
+    "session_id": ("SessionId", "--session-id"),
+}
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,1024}")
 
@@ -52,9 +63,10 @@ class Target(NamedTuple):
         if not _NAME.fullmatch(self.endpoint) or len(self.endpoint) > 63:  # noqa: PLR2004 - the service's limit
             hint = "it has 1 to 63 letters, digits and hyphens, and begins and ends with no hyphen"
             raise UsageError(f"{self.endpoint!r} is no endpoint name", hint=hint)
-        for name, value in self.headers().items():
-            if not _VISIBLE.fullmatch(value):
-                raise UsageError(f"{name} takes 1 to 1024 visible ASCII characters, not {value!r}")
+        for part, (_, option) in _PARTS.items():
+            value = getattr(self, part)
+            if value is not None and not _VISIBLE.fullmatch(value):
+                raise UsageError(f"{option} takes 1 to 1024 visible ASCII characters, not {value!r}")
         return self
 
     @property
@@ -64,15 +76,8 @@ class Target(NamedTuple):
 
     def headers(self) -> dict[str, str]:
         """Give the request's parameters under the API's names."""
-        named = {
-            "InferenceComponentName": self.inference_component,
-            "TargetVariant": self.variant,
-            "TargetModel": self.model,
-            "TargetContainerHostname": self.container,
-            "CustomAttributes": self.custom_attributes,
-            "SessionId": self.session_id,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+        named = ((name, getattr(self, part)) for part, (name, _) in _PARTS.items())
+        return {name: value for name, value in named if value is not None}
 
 
 class Reply(NamedTuple):
@@ -100,7 +105,8 @@ class Preview(NamedTuple):
 class Runtime(NamedTuple):
     """An endpoint to send bodies to; shared by threads.
 
-    ``client`` is botocore's; ``read_timeout`` is how many seconds a whole answer may take to begin, ``idle_timeout`` how long a stream may pause.
+    ``client`` is botocore's; ``read_timeout`` is how many seconds a whole answer may take to begin, ``idle_timeout``
+    how long a stream may pause.
     """
 
     client: Any
@@ -119,9 +125,21 @@ class Runtime(NamedTuple):
         patience = self.idle_timeout if stream else self.read_timeout
         clock = _Clock(deadline, patience, time.monotonic())
         session.read_timeout.set(max(min(patience, deadline - time.monotonic()), 0.001))
-        with clock.explained(), translated(bad_value=ConnectionLostError):
+        with clock.explained(), self._located(len(body)), translated(bad_value=ConnectionLostError):
             response = self._call(stream=stream)(**self._parameters(body, content_type, accept))
         return _reply(response, clock, stream=stream)
+
+    @contextlib.contextmanager
+    def _located(self, size: int) -> Iterator[None]:
+        """Add to a refusal what the service leaves out: where it was asked, or how much was sent."""
+        try:
+            yield
+        except RefusedError as error:
+            error.message += f" (endpoint {self.target.endpoint} in {self.client.meta.region_name})"
+            raise
+        except InputError as error:
+            error.message += f" (it has {size:,} bytes)"
+            raise
 
     def preview(self, body: bytes, *, content_type: str, accept: str, stream: bool) -> Preview:
         """Say what ``send`` would send; needs an unsigned client, and no network."""
@@ -175,7 +193,7 @@ class _Clock(NamedTuple):
                 hint = "--timeout sets it; the model may have run and been charged"
                 raise TimedOutError(f"the answer was not whole after {seconds:.3g} s", hint=hint) from error
             if isinstance(error, TimedOutError):
-                hint = "it may have run and been charged; --idle-timeout sets how long a stream may pause"
+                hint = "it may have run and been charged; --idle-timeout sets how long to wait for a byte"
                 raise TimedOutError(f"nothing came for {self.patience:.3g} s", hint=hint) from error
             raise
 
@@ -185,30 +203,37 @@ def _reply(response: Mapping[str, Any], clock: _Clock, *, stream: bool) -> Reply
     headers = metadata["HTTPHeaders"]
     # The only way to the bytes as they come: botocore's own readers wait for whole blocks, or hide a cut.
     raw: HTTPResponse = response["Body"]._raw_stream  # noqa: SLF001
-    reply = Reply(
-        chunks=_chunks(raw, _length(headers, raw), clock),
+    length = _length(headers)
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if _is_strange(media, stream=stream, cut=length == _UNKNOWN):
+        raw.close()
+        hint = "a proxy or a sign-in page may have answered in the endpoint's place"
+        raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
+    chunks = _chunks(raw, length, clock)
+    return Reply(
+        chunks=frames.payloads(chunks) if stream else chunks,
         request_id=metadata.get("RequestId"),
         variant=response.get("InvokedProductionVariant"),
         raw=raw,
     )
-    media = headers.get("content-type", "").partition(";")[0].strip()
-    wrong = media != frames.CONTENT_TYPE if stream else media == "text/html"
-    if wrong:
-        reply.close()
-        hint = "a proxy or a sign-in page may have answered in the endpoint's place"
-        raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
-    return reply._replace(chunks=frames.payloads(reply.chunks)) if stream else reply
 
 
-def _length(headers: Mapping[str, str], raw: HTTPResponse) -> int | None:
-    """Give the body's length, None if it is chunked; without either, a cut would look like an end."""
-    length = headers.get("content-length")
-    if length is not None and length.isdecimal():
+def _is_strange(media: str, *, stream: bool, cut: bool) -> bool:
+    """Tell an answer that is no model's; where the headers may be cut, a type may be, too."""
+    if not stream:
+        return media == "text/html"
+    return media != frames.CONTENT_TYPE and not (cut and frames.CONTENT_TYPE.startswith(media))
+
+
+_UNKNOWN = -1
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Give the body's length, None if it is chunked, and _UNKNOWN without either, as after a cut in the headers."""
+    length = headers.get("content-length", "")
+    if length.isdecimal():
         return int(length)
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        return None
-    raw.close()
-    raise IncompleteError("the response says neither its length nor that it is chunked; it may be cut")
+    return None if headers.get("transfer-encoding", "").lower() == "chunked" else _UNKNOWN
 
 
 def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[bytes]:
@@ -222,6 +247,8 @@ def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[by
             read += len(chunk)
             yield chunk
         with clock.explained():
+            if length == _UNKNOWN:
+                raise IncompleteError("the response says neither its length nor that it is chunked; it may be cut")
             if length is not None and read != length:
                 raise IncompleteError(f"the response has {read:,} of {length:,} bytes")
     finally:
@@ -230,11 +257,20 @@ def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[by
 
 def _translated_reads(raw: HTTPResponse, clock: _Clock) -> Iterator[bytes]:
     while True:
-        with clock.explained(), translated(bad_value=IncompleteError):
+        with clock.explained(), _begun(), translated(bad_value=IncompleteError):
             chunk = raw.read1(_CHUNK)
         if not chunk:
             return
         yield chunk
+
+
+@contextlib.contextmanager
+def _begun() -> Iterator[None]:
+    """Take a connection that breaks inside the block for a cut: the answer has begun."""
+    try:
+        yield
+    except (ConnectionLostError, NetworkError) as error:
+        raise IncompleteError(f"the connection broke in mid-answer: {error.message}") from error
 
 
 def _shut(raw: HTTPResponse) -> None:

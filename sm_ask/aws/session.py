@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.loaders import Loader
 
 from sm_ask import __version__
+from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
 from sm_ask.errors import ConfigError
 
@@ -60,6 +61,7 @@ def open_client(access: Access, *, timeout: float, signed: bool = True) -> BaseC
             aws_secret_access_key=secret,
         )
     client.meta.events.register("before-call", _limit_read)
+    client.meta.events.register("before-parse", readable)
     return client
 
 

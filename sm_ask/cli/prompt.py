@@ -10,7 +10,7 @@ import typer
 from sm_ask import documents
 from sm_ask.chat import Message
 from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
-from sm_ask.cli.question import argument, put
+from sm_ask.cli.question import instruction, put
 from sm_ask.cli.stdin import Stdin
 from sm_ask.errors import UsageError
 
@@ -23,7 +23,9 @@ def prompt(
     question: QuestionOptions,
     call: CallOptions,
     text: Annotated[str | None, typer.Argument(help="What to ask; - is stdin.", show_default=False)] = None,
-    file: Annotated[list[str], typer.Option("--file", "-f", help="Material: a text file; - is stdin; repeatable.")] = [],  # noqa: B006 - typer copies it
+    file: Annotated[
+        list[str], typer.Option("--file", "-f", help="Material: a text file; - is stdin; repeatable.")
+    ] = [],
     encoding: Annotated[str | None, typer.Option(help="The files' encoding, if not UTF-8.")] = None,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Do not look at stdin.")] = False,
 ) -> None:
@@ -38,25 +40,15 @@ def prompt(
 
 def gather(text: str | None, files: list[str], stdin: Stdin, encoding: str | None = None) -> str:
     """Join material and instruction, in this order, by blank lines; nothing else is changed."""
-    if text == "-":
-        parts = [_read("-", stdin, encoding, "the prompt")]
-        parts = [_read(path, stdin, encoding, "--file") for path in documents.find(files)] + parts
-    else:
-        parts = [_read(path, stdin, encoding, "--file") for path in documents.find(files)]
-        piped = stdin.offered(needed=text is None and not files)
-        if piped is not None:
-            parts.insert(0, documents.decode(piped, "stdin", encoding))
-        if text is not None:
-            parts.append(argument(text, "the prompt"))
-    whole = parts[0] if parts else ""
-    for part in parts[1:]:
-        whole += ("\n" if whole.endswith("\n") else "\n\n") + part
+    stdin.claim(*(("--file", path) for path in files), ("the prompt", text))
+    parts = [stdin.document(path, encoding).text for path in documents.find(files)]
+    piped = stdin.offered(needed=text is None and not files)
+    if piped is not None:
+        parts.insert(0, documents.decode(piped, "stdin", encoding))
+    if text is not None:
+        parts.append(instruction(text, "the prompt", stdin, encoding))
+    *material, last = parts or [""]
+    whole = "".join(part + ("\n" if part.endswith("\n") else "\n\n") for part in material) + last
     if not whole.strip():
         raise UsageError("the prompt is empty", hint='sm-ask prompt "What is …?", or pipe it in')
     return whole
-
-
-def _read(path: str, stdin: Stdin, encoding: str | None, owner: str) -> str:
-    if path == "-":
-        return documents.decode(stdin.claim(owner), "stdin", encoding)
-    return documents.load(path, encoding).text

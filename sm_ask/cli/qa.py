@@ -9,7 +9,7 @@ import typer
 
 from sm_ask import documents, qa
 from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
-from sm_ask.cli.question import argument, put
+from sm_ask.cli.question import instruction, put
 from sm_ask.cli.stdin import Stdin
 from sm_ask.documents import Document
 from sm_ask.errors import UsageError
@@ -23,7 +23,9 @@ def answer(
     options: QuestionOptions,
     call: CallOptions,
     question: Annotated[str, typer.Argument(help="What to ask; - is stdin.", show_default=False)],
-    doc: Annotated[list[str], typer.Option("--doc", "-d", help="A text file or a pattern; - is stdin; repeatable.")] = [],  # noqa: B006 - typer copies it
+    doc: Annotated[
+        list[str], typer.Option("--doc", "-d", help="A text file or a pattern; - is stdin; repeatable.")
+    ] = [],
     template: Annotated[str | None, typer.Option(help="A file with {context} and {question}.")] = None,
     encoding: Annotated[str | None, typer.Option(help="The documents' encoding, if not UTF-8.")] = None,
     no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Do not look at stdin.")] = False,
@@ -33,27 +35,16 @@ def answer(
     The answer is to come from the documents alone; what is piped in is a document, too.
     """
     stdin = Stdin(os.environ, allowed=not no_stdin)
-    text = _question(question, stdin)
+    stdin.claim(("the question", question), *(("--doc", path) for path in doc), ("--template", template))
+    text = instruction(question, "the question", stdin).removesuffix("\n")
     sources = gather(doc, stdin, encoding)
-    layout = documents.load(template).text if template else None
+    layout = stdin.document(template, None).text if template else None
     put(qa.grounded(text, sources, layout), call, options, [source.path for source in sources])
-
-
-def _question(text: str, stdin: Stdin) -> str:
-    text = documents.decode(stdin.claim("the question"), "stdin").strip() if text == "-" else argument(text, "question")
-    if not text.strip():
-        raise UsageError("the question is empty")
-    return text
 
 
 def gather(patterns: list[str], stdin: Stdin, encoding: str | None) -> list[Document]:
     """Read the documents, stdin first where it is piped and not named."""
-    found = [
-        Document("stdin", documents.decode(stdin.claim("--doc"), "stdin", encoding))
-        if path == "-"
-        else documents.load(path, encoding)
-        for path in documents.find(patterns)
-    ]
+    found = [stdin.document(path, encoding) for path in documents.find(patterns)]
     piped = stdin.offered(needed=False)
     if piped is not None:
         found.insert(0, Document("stdin", documents.decode(piped, "stdin", encoding)))

@@ -48,7 +48,16 @@ def deltas(chunks: Iterable[bytes], read: Callable[[Any], Piece]) -> Iterator[De
         raise UnusableError("the endpoint sent an empty answer")
     if not ended:
         raise IncompleteError("the stream ended without the container's end mark")
-    yield Finish(_REASONS.get(reason or "", reason), usage)
+    yield _finish(reason, usage)
+
+
+def _finish(reason: str | None, usage: Usage | None) -> Finish:
+    """Take the container's word for why it stopped, unless it stopped too early."""
+    if reason == "error":
+        raise ModelError("the model's container reports that the generation ended with an error")
+    if reason == "abort":
+        raise IncompleteError("the model's container gave the answer up")
+    return Finish(_REASONS.get(reason or "", reason), usage)
 
 
 def _refuse_error(record: Any) -> None:  # noqa: ANN401 - JSON
@@ -59,7 +68,9 @@ def _refuse_error(record: Any) -> None:  # noqa: ANN401 - JSON
 
 def error_message(body: dict[str, Any]) -> str | None:
     """Dig out the message of an error object; None where the body is none (wire formats of vLLM, SGLang, TGI, LMI)."""
-    error = body.get("error")
+    token = body.get("token")
+    # LMI hides an error in the last token of a stream, which else looks like a proper end.
+    error = body.get("error") or (token.get("error_msg") if isinstance(token, dict) else None)
     if isinstance(error, dict):
         return str(error.get("message") or error)
     if error:
@@ -67,6 +78,16 @@ def error_message(body: dict[str, Any]) -> str | None:
     if body.get("object") == "error":
         return str(body.get("message") or body)
     return None
+
+
+def text_or_none(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Give a text as it is; None for anything else, as not all containers keep to their own format."""
+    return value if isinstance(value, str) else None
+
+
+def tokens(inputs: Any, outputs: Any) -> Usage:  # noqa: ANN401 - JSON
+    """Give a container's counts; None for what is no count."""
+    return Usage(inputs if type(inputs) is int else None, outputs if type(outputs) is int else None)
 
 
 def unknown_shape(record: Any, expected: str) -> UnusableError:  # noqa: ANN401 - JSON

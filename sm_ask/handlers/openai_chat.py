@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from sm_ask.chat import Delta, Request, Usage
-from sm_ask.handlers.decoding import Piece, deltas, unknown_shape
-from sm_ask.handlers.params import translate
+from sm_ask.handlers.decoding import Piece, deltas, text_or_none, tokens, unknown_shape
+from sm_ask.handlers.params import body_of, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from sm_ask.chat import Delta, Request, Usage
 
 
 class OpenAIChat:
@@ -26,7 +26,7 @@ class OpenAIChat:
         body |= translate(request.params, "max_tokens", "max_completion_tokens")
         if request.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return json.dumps(body, ensure_ascii=False).encode()
+        return body_of(body)
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[Delta]:
         """Read chunks with ``delta`` or one object with ``message``."""
@@ -48,11 +48,11 @@ def _read(record: Any) -> Piece:  # noqa: ANN401 - JSON
     reasoning = content.get("reasoning") or content.get("reasoning_content") or ""
     if not (isinstance(text, str) and isinstance(reasoning, str)):
         raise unknown_shape(record, "text in choices[0].message.content")
-    reason = choice.get("finish_reason")
+    reason = text_or_none(choice.get("finish_reason"))
     return Piece(text, reasoning, ended=bool(reason) or "message" in choice, reason=reason, usage=usage)
 
 
 def _usage(usage: Any) -> Usage | None:  # noqa: ANN401 - JSON
     if not isinstance(usage, dict):
         return None
-    return Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    return tokens(usage.get("prompt_tokens"), usage.get("completion_tokens"))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from sm_ask.chat import Delta, Request, Usage
-from sm_ask.handlers.decoding import Piece, deltas, unknown_shape
-from sm_ask.handlers.params import translate
+from sm_ask.handlers.decoding import Piece, deltas, text_or_none, tokens, unknown_shape
+from sm_ask.handlers.params import body_of, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from sm_ask.chat import Delta, Request, Usage
 
 
 class Tgi:
@@ -31,7 +31,7 @@ class Tgi:
         }
         if request.stream:
             body["stream"] = True
-        return json.dumps(body, ensure_ascii=False).encode()
+        return body_of(body)
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[Delta]:
         """Read tokens up to the one with ``generated_text``, or one object with it, in a list or not."""
@@ -67,7 +67,7 @@ def _read(record: Any) -> Piece:  # noqa: ANN401 - JSON
     token = record.get("token")
     text = whole
     if isinstance(token, dict):
-        text = "" if token.get("special") else token.get("text")
+        text = "" if token.get("special") or token.get("special_token") else token.get("text")
     if not isinstance(text, str):
         raise unknown_shape(record, "generated_text")
     return Piece(text, ended=whole is not None, reason=reason, usage=usage)
@@ -76,5 +76,5 @@ def _read(record: Any) -> Piece:  # noqa: ANN401 - JSON
 def _details(details: Any) -> tuple[str | None, Usage | None]:  # noqa: ANN401 - JSON
     if not isinstance(details, dict):
         return None, None
-    usage = Usage(details.get("input_length"), details.get("generated_tokens"))
-    return details.get("finish_reason"), usage
+    usage = tokens(details.get("input_length"), details.get("generated_tokens"))
+    return text_or_none(details.get("finish_reason")), usage

@@ -11,7 +11,7 @@ from sm_ask.errors import IncompleteError, SmAskError, UnusableError
 from sm_ask.render import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from sm_ask.ask import Event
     from sm_ask.chat import Timing
@@ -70,8 +70,9 @@ def show(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> No
     try:
         with contextlib.closing(_answer(events, sink, out)) as answers:
             answer = next(answers)
-    except SmAskError as error:
+    except BaseException as ended:
         if kept.pieces:
+            error = ended if isinstance(ended, SmAskError) else IncompleteError("the answer was interrupted")
             out.json(envelope("".join(kept.pieces), None, asked, error))
         raise
     cut = _cut(answer)
@@ -87,30 +88,40 @@ def show(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> No
 
 def _sink(out: Output, style: Style) -> Sink:
     if style.markdown and out.is_terminal:
-        from sm_ask.render.markdown import Markdown  # noqa: PLC0415 - rich takes 150 ms
+        from sm_ask.render.markdown import Markdown  # rich takes 150 ms
 
         return Markdown(out)
     return out
 
 
-def _answer(events: Iterable[Event], sink: Sink, out: Output) -> Iterator[Answer]:
-    """Pass the events on, and yield the last one; whatever ends them, the sink's last line is ended."""
-    pauses = _Pauses()
+def _answer(events: Iterable[Event], sink: Sink, out: Output) -> Generator[Answer, None, None]:
+    """Pass the events on, and yield the last one; whatever ends them, the lines that are open are ended."""
+    pauses, aside = _Pauses(), output.Aside()
     try:
         for event in events:
-            pauses.over(event)
             if isinstance(event, Pause):
                 pauses.show(event)
-            elif isinstance(event, bytes):
-                out.bytes(event)
-            elif isinstance(event, Text):
-                output.aside(event.text) if event.reasoning else sink.text(event.text)
-            else:
+                continue
+            pauses.over()
+            if isinstance(event, Answer):
                 yield event
                 return
+            _pass_on(event, sink, out, aside)
     finally:
+        pauses.over()
+        aside.end_line()
         sink.end_line()
     raise UnusableError("the question ended without an answer")
+
+
+def _pass_on(event: Text | bytes, sink: Sink, out: Output, aside: output.Aside) -> None:
+    if isinstance(event, bytes):
+        out.raw(event)
+    elif event.reasoning:
+        aside.text(event.text)
+    else:
+        aside.end_line()
+        sink.text(event.text)
 
 
 class _Pauses:
@@ -120,28 +131,29 @@ class _Pauses:
         self.error: SmAskError | None = None
 
     def show(self, pause: Pause) -> None:
-        text = f"{pause.error.message}; trying again in {max(1, round(pause.seconds))} s"
+        # The seconds come first, as a narrow terminal cuts the end.
+        text = f"trying again in {max(1, round(pause.seconds))} s: {pause.error.message}"
         if output.is_watched():
-            output.countdown(f"sm-ask: {text}")
+            output.countdown(text)
         elif pause.error is not self.error:
             output.note(text)
         self.error = pause.error
 
-    def over(self, event: Event) -> None:
-        if self.error is not None and not isinstance(event, Pause):
-            self.error = None
-            if output.is_watched():
-                output.countdown("")
+    def over(self) -> None:
+        if self.error is not None and output.is_watched():
+            output.countdown("")
+        self.error = None
 
 
 def _cut(answer: Answer) -> IncompleteError | None:
     """Tell of an answer that its token limit cut."""
     if answer.finish_reason != "length":
         return None
-    limit = answer.usage.output_tokens or 0
+    tokens = answer.usage.output_tokens or 0
+    about = "about " if answer.usage.estimated else ""
     return IncompleteError(
-        f"the answer was cut at {limit:,} tokens",
-        hint=f"raise the limit with --max-tokens {max(2 * limit, 1024)}",
+        f"the answer stopped at the token limit, after {about}{tokens:,} token{'s' * (tokens != 1)}",
+        hint=f"raise the limit with --max-tokens {max(2 * tokens, 1024)}",
         request_id=answer.request_id,
     )
 

@@ -37,7 +37,7 @@ def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
     headers = "".join(f"{name}: {value}\n" for name, value in sketch.headers.items())
     body = sketch.body.decode(errors="replace")
     out.text(f"{sketch.method} {sketch.url}\n{headers}\n{body}\n")
-    out.text("\n# The same question for a whole answer: the aws CLI has no streaming call, and curl cannot read its frames.\n")
+    out.text("\n# The same question for a whole answer; the aws CLI has no streaming call, and curl reads no frames.\n")
     out.text(f"{aws_command(sketch)}\n\n{curl_command(sketch)}\n")
 
 
@@ -88,7 +88,8 @@ def curl_command(sketch: Sketch) -> str:
     keys = '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" --header "X-Amz-Security-Token: $AWS_SESSION_TOKEN"'
     sent = [f"{name}: {value}" for name, value in sketch.whole_headers.items() if name.lower() not in _OF_THE_CLIENT]
     headers = [word for header in sent for word in ("--header", header)]
-    return f"{_echo(sketch.whole_body)} | {shlex.join(words)} {keys} {shlex.join([*headers, '--data-binary', '@-', sketch.whole_url])}"
+    rest = shlex.join([*headers, "--data-binary", "@-", sketch.whole_url])
+    return f"{_echo(sketch.whole_body)} | {shlex.join(words)} {keys} {rest}"
 
 
 _OF_THE_CLIENT = {"user-agent", "content-length", "amz-sdk-request", "amz-sdk-invocation-id"}

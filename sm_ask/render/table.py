@@ -22,8 +22,8 @@ def show(out: Output, columns: Sequence[str], rows: Sequence[Mapping[str, Any]],
     if not out.is_terminal:
         out.text("".join("\t".join(line) + "\n" for line in lines))
         return
-    import rich.console  # noqa: PLC0415 - 60 ms
-    import rich.table  # noqa: PLC0415
+    import rich.console  # 60 ms
+    import rich.table
 
     table = rich.table.Table(*columns, box=None, pad_edge=False)
     for line in lines:
