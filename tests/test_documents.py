@@ -218,9 +218,11 @@ def test_a_file_that_grows_while_it_is_read_is_refused(ask, tmp_path):
     program = "import sys\nwith open(sys.argv[1], 'ab', 0) as log:\n while True: log.write(b'x')"
     with subprocess.Popen([sys.executable, "-c", program, str(path)]) as writer:
         while path.stat().st_size == 4_000_000:
+            assert writer.poll() is None
             time.sleep(0.01)
-        done = next(done for done, _ in (ask(path) for _ in range(50)) if done.code)
+        done = next((done for done, _ in (ask(path) for _ in range(50)) if done.code), None)
         writer.kill()
+    assert done
     assert (done.code, done.out) == (12, b"")
     assert f"{str(path)!r} was written to while it was read" in done.err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -29,8 +30,10 @@ def run() -> NoReturn:
     # What is made while starting lives to the end; looking for garbage in it again and again takes 15 ms.
     gc.set_threshold(100_000)
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _raise)
+        number = getattr(signal, name, None)
+        # nohup has one of them ignored, and that is to stay so.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _raise)
     sys.exit(_flushed(main(sys.argv[1:])))
 
 
@@ -54,8 +57,7 @@ def main(arguments: list[str]) -> int:
     except RecursionError:
         failure = InputError("the input is nested too deeply")
     except Exception as error:  # noqa: BLE001 - the last resort, and the only one
-        failure = SmAskError(f"{type(error).__name__}: {error}", hint="this is a bug of sm-ask; --debug shows where")
-        failure.__cause__ = error
+        failure = _unexpected(error)
     # Imported late for the sake of --version.
     from sm_ask.render import output
 
@@ -65,9 +67,26 @@ def main(arguments: list[str]) -> int:
     return failure.code
 
 
+def _unexpected(error: Exception) -> SmAskError:
+    failure = SmAskError(f"{type(error).__name__}: {error}", hint="this is a bug of sm-ask; --debug shows where")
+    if isinstance(error, OSError) and error.errno in _FULL:
+        # Typer writes its help by itself.
+        failure = OutputError(f"cannot write: {error.strerror}")
+    failure.__cause__ = error
+    return failure
+
+
+_FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
+
+
 def _interrupted(number: int) -> int:
     from sm_ask.render import output
 
+    # From here on there is nothing to save: a second one ends the process without a word.
+    signal.signal(number, signal.SIG_DFL)
+    if number == signal.SIGINT and output.is_watched():
+        # Over the ^C that the terminal shows.
+        output.countdown("")
     output.note("interrupted" if number == signal.SIGINT else "ended by a signal")
     return 128 + number
 
@@ -75,6 +94,8 @@ def _interrupted(number: int) -> int:
 def _dispatch(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         # Typer takes longer to import than everything else that this needs.
+        if sys.stdout is None:
+            raise OutputError("cannot write: stdout is closed")
         sys.stdout.write(f"sm-ask {__version__}\n")
         return 0
     from sm_ask.cli import commands

@@ -133,11 +133,11 @@ class _Pauses:
     def show(self, pause: Pause) -> None:
         # The seconds come first, as a narrow terminal cuts the end.
         text = f"trying again in {max(1, round(pause.seconds))} s: {pause.error.message}"
+        told, self.error = self.error, pause.error
         if output.is_watched():
             output.countdown(text)
-        elif pause.error is not self.error:
+        elif told is not pause.error:
             output.note(text)
-        self.error = pause.error
 
     def over(self) -> None:
         if self.error is not None and output.is_watched():
