@@ -176,7 +176,7 @@ class _Exchange:
         yield self._answer(reply)
 
     def _texts(self, chunks: Iterator[bytes]) -> Iterator[Text]:
-        for delta in self.handler.decode(chunks):
+        for delta in self.handler.decode(chunks, self.request):
             if isinstance(delta, Finish):
                 self.finish = delta
                 continue
@@ -207,7 +207,7 @@ class _Exchange:
 
         failure = None
         try:
-            for delta in self.handler.decode(noted()):
+            for delta in self.handler.decode(noted(), self.request):
                 while taken:
                     yield taken.popleft()
                 if isinstance(delta, Finish):

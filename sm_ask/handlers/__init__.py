@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sm_ask.errors import ConfigError
-from sm_ask.handlers.openai_chat import OpenAIChat
-from sm_ask.handlers.tgi import Tgi
+from sm_ask.handlers.presets import PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sm_ask.chat import Delta, Request
 
@@ -30,27 +29,62 @@ class Handler(Protocol):
     def accept(self) -> str:
         """The media type wished for in return."""
 
-    def encode(self, request: Request) -> bytes:
-        """Give the body that asks the request."""
+    @property
+    def streams(self) -> bool:
+        """Whether the container can send its answer in pieces; where not, a whole one has to be asked for."""
 
-    def decode(self, chunks: Iterable[bytes]) -> Iterator[Delta]:
+    @property
+    def custom_attributes(self) -> str | None:
+        """What the container wants to hear beside each request, if anything."""
+
+    def encode(self, request: Request) -> bytes:
+        """Give the body that asks the request; UsageError for a parameter that the container does not know."""
+
+    def decode(self, chunks: Iterable[bytes], request: Request | None = None) -> Iterator[Delta]:
         """Read a response, streamed or whole, cut anywhere: pieces of text, then one Finish.
 
+        The request says what is expected: a stream or not, and which prompt the container may send back.
         Raises ModelError where the container reports an error, IncompleteError where its end mark is missing,
         UnusableError where the response is empty or of another shape.
         """
 
 
 DEFAULT = "openai-chat"
-_PRESETS: dict[str, Handler] = {preset.name: preset for preset in (OpenAIChat(), Tgi())}
+_PRESETS: dict[str, Handler] = {preset.name: preset for preset in PRESETS}
 NAMES = tuple(_PRESETS)
+#: Words of the command line that no handler of one's own may be called.
+RESERVED = ("auto", "test", *NAMES)
 
 
 def named(name: str) -> Handler:
     """Give the preset of that name; ConfigError names the close ones."""
-    try:
+    return choose(name)
+
+
+def choose(name: str, declared: Mapping[str, Any] = MappingProxyType({}), source: str = "") -> Handler:
+    """Give a preset, a handler that a profiles file declares, or a Python class; everything about it is checked.
+
+    ``declared`` is what stands under the file's key ``handlers``, ``source`` the file's name, for errors.
+    """
+    where = f"{source}: handlers" if source else "handlers"
+    for own in declared:
+        if own in RESERVED or ":" in own:
+            raise ConfigError(
+                f"{where}: {own!r} cannot be a handler's name", hint="presets' names and colons are taken"
+            )
+    if name in declared:
+        from sm_ask.handlers.declared import Declared
+
+        return Declared(name, declared[name], f"{where}.{name}")
+    if name in _PRESETS:
         return _PRESETS[name]
-    except KeyError:
-        close = difflib.get_close_matches(name, NAMES, 1)
-        known = f"did you mean {close[0]}?" if close else f"the presets are {', '.join(NAMES)}"
-        raise ConfigError(f'there is no content handler "{name}"', hint=known) from None
+    if ":" in name:
+        from sm_ask.handlers import foreign
+
+        return foreign.load(name)
+    import difflib  # only a slip costs these milliseconds
+
+    known = [*NAMES, *declared]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"the handlers are {', '.join(known)}"
+    raise ConfigError(f'there is no content handler "{name}"', hint=hint)

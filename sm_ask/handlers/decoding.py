@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sm_ask import wire
 from sm_ask.chat import Delta, Finish, Text, Usage
@@ -11,8 +11,19 @@ from sm_ask.errors import IncompleteError, ModelError, UnusableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    #: Gives what a record holds; None where it is of another shape.
+    Shape: TypeAlias = "Callable[[Any], Piece | None]"
+
 #: The containers' words for why they stopped, where they are not the usual ones.
-_REASONS = {"eos_token": "stop", "endoftext": "stop"}
+_REASONS = {
+    "eos_token": "stop",
+    "endoftext": "stop",
+    "COMPLETE": "stop",
+    "MAX_TOKENS": "length",
+    "STOP_SEQUENCE": "stop_sequence",
+}
+_FAILED = ("error", "ERROR", "ERROR_TOXIC")
+_FIRST_ERROR_STATUS = 400
 
 
 class Piece(NamedTuple):
@@ -25,17 +36,24 @@ class Piece(NamedTuple):
     usage: Usage | None = None
 
 
-def deltas(chunks: Iterable[bytes], read: Callable[[Any], Piece]) -> Iterator[Delta]:
-    """Read a response record by record with ``read``, which raises UnusableError for a shape that it does not know."""
+def deltas(
+    records: Iterable[Any], read: Callable[[Any], Piece], failed: Callable[[Any], str | None] | None = None
+) -> Iterator[Delta]:
+    """Read a response record by record with ``read``, which raises UnusableError for a shape that it does not know.
+
+    ``failed`` gives the message of a record that is an error, if the usual shapes of errors are not the container's.
+    """
+    failed = failed or error_message
     began = ended = False
     reason: str | None = None
     usage: Usage | None = None
-    for record in wire.records(chunks):
+    for record in records:
         began = True
         if record is wire.DONE:
             ended = True
             break
-        _refuse_error(record)
+        if (message := failed(record)) is not None:
+            raise ModelError(f"the model's container reports: {message}")
         piece = read(record)
         if piece.reasoning:
             yield Text(piece.reasoning, reasoning=True)
@@ -53,21 +71,48 @@ def deltas(chunks: Iterable[bytes], read: Callable[[Any], Piece]) -> Iterator[De
 
 def _finish(reason: str | None, usage: Usage | None) -> Finish:
     """Take the container's word for why it stopped, unless it stopped too early."""
-    if reason == "error":
+    if reason in _FAILED:
         raise ModelError("the model's container reports that the generation ended with an error")
     if reason == "abort":
         raise IncompleteError("the model's container gave the answer up")
     return Finish(_REASONS.get(reason or "", reason), usage)
 
 
-def _refuse_error(record: Any) -> None:  # noqa: ANN401 - JSON
-    """Raise what a container reports in the middle of an HTTP 200."""
-    if isinstance(record, dict) and (message := error_message(record)) is not None:
-        raise ModelError(f"the model's container reports: {message}")
+def first_of(shapes: tuple[Shape, ...], expected: str) -> Callable[[Any], Piece]:
+    """Make a reader of the shapes, the first that fits; ``expected`` is what is missing where none does."""
+
+    def read(record: Any) -> Piece:  # noqa: ANN401 - JSON
+        for shape in shapes:
+            piece = shape(record)
+            if piece is not None:
+                return piece
+        raise unknown_shape(record, expected)
+
+    return read
 
 
-def error_message(body: dict[str, Any]) -> str | None:
-    """Dig out the message of an error object; None where the body is none (wire formats of vLLM, SGLang, TGI, LMI)."""
+def without_echo(found: Iterable[Delta], prompt: str) -> Iterator[Delta]:
+    """Take the prompt off the beginning of the answer, if it is exactly the prompt; it may come in pieces."""
+    held = ""
+    looking = bool(prompt)
+    for delta in found:
+        if looking and isinstance(delta, Text) and not delta.reasoning:
+            held += delta.text
+            if len(held) < len(prompt) and prompt.startswith(held):
+                continue
+            looking = False
+            if rest := held.removeprefix(prompt):
+                yield Text(rest)
+            continue
+        if looking and held and isinstance(delta, Finish):
+            yield Text(held)
+        yield delta
+
+
+def error_message(body: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Dig out the message of an error object, as containers send it even with HTTP 200; None where it is none."""
+    if not isinstance(body, dict):
+        return None
     token = body.get("token")
     # LMI hides an error in the last token of a stream, which else looks like a proper end.
     error = body.get("error") or (token.get("error_msg") if isinstance(token, dict) else None)
@@ -75,9 +120,12 @@ def error_message(body: dict[str, Any]) -> str | None:
         return str(error.get("message") or error)
     if error:
         return str(error)
-    if body.get("object") == "error":
+    if body.get("object") == "error" or "error_code" in body:
         return str(body.get("message") or body)
-    return None
+    if "message" in body and type(code := body.get("code")) is int and code >= _FIRST_ERROR_STATUS:
+        # The front end's own: DJL, MMS, TorchServe.
+        return str(body["message"] or body)
+    return str(body["detail"]) if "detail" in body and len(body) == 1 else None
 
 
 def text_or_none(value: Any) -> str | None:  # noqa: ANN401 - JSON

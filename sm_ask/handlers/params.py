@@ -33,11 +33,13 @@ class Params(NamedTuple):
     def translate(self, canonical: Mapping[str, Any], handler: str) -> dict[str, Any]:
         """Give the parameters as the container takes them; UsageError for one that it would not understand.
 
-        A token limit is always among them, unless it is null; null takes any parameter away.
+        A token limit is always among them.
         """
-        given = {name: value for name, value in canonical.items() if value is not None}
-        if "max_tokens" not in canonical:
-            given = {"max_tokens": DEFAULT_MAX_TOKENS, **given}
+        return self.renamed(self.rule(self.given(canonical)), handler)
+
+    def given(self, canonical: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the parameters under the names they have, with a token limit, without what goes without saying."""
+        given = {"max_tokens": DEFAULT_MAX_TOKENS, **canonical}
         if given.keys() & {*self._own("max_tokens"), *self.same_limit} - {"max_tokens"}:
             del given["max_tokens"]
         if given.get("n") == 1:
@@ -46,8 +48,12 @@ class Params(NamedTuple):
         if isinstance(given.get("stop"), str):
             # Every container takes a list; some refuse a single string.
             given["stop"] = [given["stop"]]
+        return given
+
+    def renamed(self, given: Mapping[str, Any], handler: str) -> dict[str, Any]:
+        """Give the parameters under the container's names."""
         params: dict[str, Any] = {}
-        for name, value in self.rule(given).items():
+        for name, value in given.items():
             for own in self._checked(name, handler):
                 params.setdefault(own, value)
         return params
@@ -62,13 +68,15 @@ class Params(NamedTuple):
     def _checked(self, name: str, handler: str) -> tuple[str, ...]:
         own = self._own(name)
         if not own or (self.only and not {*own} <= {*self.only}):
-            hint = f"leave it out, or name another content handler; `sm-ask handlers {handler}` lists what this one takes"
+            hint = (
+                f"leave it out, or name another content handler; `sm-ask handlers {handler}` lists what this one takes"
+            )
             raise UsageError(f"the container behind the handler {handler} knows no parameter {name}", hint=hint)
         return own
 
 
 def sampled(params: dict[str, Any]) -> dict[str, Any]:
-    """Say by ``do_sample`` whether to sample, and leave out what turns a filter off: Hugging Face's software refuses it."""
+    """Say by ``do_sample`` whether to sample; leave out what turns a filter off, which Hugging Face refuses."""
     rest = dict(params)
     temperature = rest.pop("temperature", None)
     if _number(rest.get("top_p"), 0) >= 1:
@@ -96,18 +104,17 @@ def body_of(fields: Any) -> bytes:  # noqa: ANN401 - JSON
         raise InputError(f"the request cannot be written as JSON: {error}") from error
 
 
+def text_of(text: str) -> bytes:
+    """Write a request that is a text; InputError for one that is no Unicode."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the request cannot be written as UTF-8: {error.reason}") from error
+
+
 def _first(params: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {name: params[name]} if name in params else {}
 
 
 def _number(value: Any, default: float) -> float:  # noqa: ANN401 - JSON
     return value if isinstance(value, (int, float)) else default
-
-
-def translate(params: Mapping[str, Any], max_tokens: str, *synonyms: str) -> dict[str, Any]:
-    """Give the parameters with the token limit under the container's name, unless they hold that name already."""
-    rest = dict(params)
-    limit = rest.pop("max_tokens", DEFAULT_MAX_TOKENS)
-    if isinstance(rest.get("stop"), str):
-        rest["stop"] = [rest["stop"]]
-    return rest if rest.keys() & {max_tokens, *synonyms} else {max_tokens: limit, **rest}
