@@ -35,6 +35,9 @@ class Profile(NamedTuple):
     params: Mapping[str, Any] = MappingProxyType({})
     system: str | None = None
     aws_profile: str | None = None
+    #: The roles to assume, one after the other; each has the keys of HOP_KEYS.
+    assume_role: tuple[Mapping[str, Any], ...] | None = None
+    expect_account: str | None = None
     endpoint_url: str | None = None
     inference_component: str | None = None
     target_variant: str | None = None
@@ -54,6 +57,8 @@ class Profiles(NamedTuple):
     default: str | None = None
     profiles: Mapping[str, Profile] = MappingProxyType({LOCAL: Profile(LOCAL)})
     warnings: tuple[str, ...] = ()
+    #: Content handlers of the file's own, as it declares them.
+    handlers: Mapping[str, Any] = MappingProxyType({})
 
     def choose(self, name: str | None) -> Profile:
         """Give the profile of that name; without a name the default, and without a default an empty one."""
@@ -113,7 +118,7 @@ def load(path: Path, *, required: bool) -> Profiles:
         raise place.error(f"the default, {shown(default)}, is no profile{_did_you_mean(default, profiles)}")
     shared = os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IWGRP | stat.S_IWOTH)
     warning = f"{path}: other users can change it (mode {mode & 0o777:04o}): chmod go-w {shlex.quote(str(path))}"
-    return Profiles(path, default, profiles, (warning,) if shared else ())
+    return Profiles(path, default, profiles, (warning,) if shared else (), settings.get("handlers", {}))
 
 
 def write_first(
@@ -217,6 +222,26 @@ def _count(node: Node, key: str) -> int:
     return node.value
 
 
+def _account(node: Node, key: str) -> str:
+    if not re.fullmatch("[0-9]{12}", _text(node, key)):
+        raise node.place.error(f"{key} must be an account id: 12 digits")
+    return str(node.value)
+
+
+def _hops(node: Node, key: str) -> tuple[dict[str, Any], ...]:
+    """Take one role or a list of roles."""
+    nodes = node.value if isinstance(node.value, tuple) else (node,)
+    hops = [(each, _settings(each, HOP_KEYS, key)) for each in nodes]
+    for each, hop in hops:
+        if "role_arn" not in hop:
+            raise each.place.error(f"{key} needs a role_arn")
+    return tuple(hop for _, hop in hops)
+
+
+def _tags(node: Node, key: str) -> dict[str, str]:
+    return {name: _line(value, f"{key}.{name}") for name, value in node.fields(key).items()}
+
+
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     import difflib  # only a slip costs this millisecond
 
@@ -226,6 +251,16 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 
 Keys: TypeAlias = "Mapping[str, Callable[[Node, str], Any] | Keys]"
 
+#: What a role to assume may hold.
+HOP_KEYS: Keys = {
+    "role_arn": _line,
+    "external_id": _line,
+    "mfa_serial": _line,
+    "session_name": _line,
+    "duration": _count,
+    "source_identity": _line,
+    "tags": _tags,
+}
 #: What a profile may hold; the name of each key with a check is the name of a field of Profile.
 PROFILE_KEYS: Keys = {
     "endpoint": _line,
@@ -233,7 +268,8 @@ PROFILE_KEYS: Keys = {
     "handler": _line,
     "params": _params,
     "system": _text,
-    "credentials": {"aws_profile": _line},
+    "credentials": {"aws_profile": _line, "assume_role": _hops},
+    "expect_account": _account,
     "endpoint_url": _line,
     "inference_component": _line,
     "target_variant": _line,
@@ -245,4 +281,4 @@ PROFILE_KEYS: Keys = {
     "idle_timeout": _seconds,
     "retries": _count,
 }
-FILE_KEYS: Keys = {"default": _line, "profiles": _profiles}
+FILE_KEYS: Keys = {"default": _line, "profiles": _profiles, "handlers": _params}

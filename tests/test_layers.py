@@ -44,6 +44,7 @@ OWNERS = {
     "rich": "render",
     "typer": "cli",
     "xllamacpp": "local",
+    "jmespath": "handlers",
     "langchain_core": "langchain",
 }
 

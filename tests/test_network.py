@@ -88,7 +88,7 @@ def test_no_answer_in_time(cli, serve, operation):
     started = time.monotonic()
     done = cli("prompt", "hi", operation, "--timeout", "0.5", server=server)
     assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
-    assert "0.5 s" in done.err
+    assert "not whole after 0." in done.err
     assert "may have run and been charged" in done.err
     assert time.monotonic() - started < 3
 
@@ -193,4 +193,4 @@ def test_a_dripping_answer_over_tls_ends_at_its_deadline(cli, monkeypatch, tls):
     with Server(drips([response[:-50], *(response[-50:-i] for i in range(50, 0, -1))], 0.1), tls=context) as server:
         done = cli("prompt", "hi", "--no-stream", "--timeout", "1", server=server)
         assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
-    assert "not whole after 1 s" in done.err
+    assert "not whole after" in done.err

@@ -90,32 +90,29 @@ def test_an_empty_prompt_is_wrong_usage(cli, server, text):
     assert (done.code, done.out, server.connections) == (2, b"", 0)
 
 
-@pytest.mark.parametrize("option", [["-o", "x=NaN"], ["-o", "x=-Infinity"], ["-o", "stop=caf\udce9"]])
-def test_a_parameter_that_json_cannot_hold_is_not_sent(cli, server, option):
+@pytest.mark.parametrize(("option", "code"), [("x=NaN", 2), ("x=-Infinity", 2), ("stop=caf\udce9", 12)])
+def test_a_parameter_that_json_cannot_hold_is_not_sent(cli, server, option, code):
     """Row P5, for parameters: no lone surrogate and no NaN on the wire."""
-    done = cli("prompt", "hi", *option, server=server)
-    assert (done.code, done.out, server.connections) == (12, b"", 0)
-    assert "cannot be written as JSON" in done.err
+    done = cli("prompt", "hi", "-o", option, server=server)
+    assert (done.code, done.out, server.connections) == (code, b"", 0)
+    assert option.partition("=")[0] in done.err
 
 
 STRANGE = {
     "another object": {"predictions": ["Hello"]},
-    "empty object": {},
     "empty list": [],
-    "list of lists": [[{"generated_text": "Hello"}]],
     "text": "Hello",
-    "number": 12,
     "null": None,
-    "null choices": {"choices": None},
-    "odd choice": {"choices": ["Hello"]},
     "null message": {"choices": [{"message": None}]},
-    "odd content": {"choices": [{"message": {"content": ["Hello"]}}]},
-    "odd text": {"generated_text": ["Hello"]},
+    "odd content": {"choices": [{"message": {"content": 5}}]},
     "odd token": {"token": {"text": 5}},
 }
 
 
-@pytest.mark.parametrize("handler", ["openai-chat", "tgi"])
+WANTED = {"openai-chat": "choices", "tgi": "generated_text"}
+
+
+@pytest.mark.parametrize("handler", WANTED)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("body", STRANGE)
 def test_an_answer_of_another_shape(cli, serve, handler, operation, body):
@@ -124,9 +121,7 @@ def test_an_answer_of_another_shape(cli, serve, handler, operation, body):
     server = serve(says(streamed([data]) if operation == "--stream" else whole(data)))
     done = cli("prompt", "hi", operation, "--handler", handler, server=server)
     assert (done.code, done.out, len(server.requests)) == (11, b"", 1)
-    expected = {"openai-chat": "choices", "tgi": "generated_text"}[handler]
-    assert f"the response has no {expected}" in done.err or "text in choices[0].message.content" in done.err
-    assert "--raw" in done.err
+    assert all(word in done.err for word in ("the response has no", WANTED[handler], "--raw"))
 
 
 BROKEN = {
@@ -188,8 +183,16 @@ def test_an_answer_that_its_token_limit_cut(cli, serve, handler, operation, opti
     assert "--max-tokens" in done.err
 
 
-@pytest.mark.parametrize("usage", [{"completion_tokens": "many"}, {"completion_tokens": 1e400}, {}, None, [1]])
-@pytest.mark.parametrize("reason", ["length", ["length"], {"type": "length"}, 5])
+@pytest.mark.parametrize(
+    ("usage", "reason"),
+    [
+        ({"completion_tokens": "many"}, "length"),
+        ({"completion_tokens": 1e400}, "length"),
+        (None, ["length"]),
+        ([1], {"type": "length"}),
+        ({}, 5),
+    ],
+)
 def test_odd_counts_and_reasons_harm_nothing(cli, serve, usage, reason):
     """Row P7: only the text is needed."""
     choice = {"message": {"content": "Hello"}, "finish_reason": reason}

@@ -179,9 +179,9 @@ def test_an_unknown_key_is_named_with_the_nearest_one(path: Path) -> None:
         ("endpoint: x", '1:1: unknown key "endpoint" in the file'),
         ("profiles: {a: {aws_profile: x}}", 'in profile "a"; did you mean "credentials.aws_profile"?'),
         ("profiles: {a: {credentials: {profile: x}}}", '"profile" in "credentials" of profile "a"; did you mean'),
-        ("profiles: {a: {expect_account: 123456789012}}", '1:16: unknown key "expect_account"'),
-        ("profiles: {a: {credentials: {assume_role: x}}}", 'unknown key "assume_role"'),
-        ("handlers: {}", '1:1: unknown key "handlers"'),
+        ("profiles: {a: {expect_acount: 123456789012}}", '1:16: unknown key "expect_acount"'),
+        ("profiles: {a: {credentials: {assume_role: {role: x}}}}", 'unknown key "role" in assume_role'),
+        ("presets: {}", '1:1: unknown key "presets"'),
     ],
 )
 def test_unknown_keys_are_found_on_every_level(path: Path, text: str, message: str) -> None:

@@ -139,11 +139,11 @@ def _pieces(data: bytes, number: int) -> list[bytes]:
 
 def test_the_deadline_holds_across_tries(cli, serve):
     """No try begins that could not end in time."""
-    server = serve(failing(429, "ThrottlingException", "Rate exceeded", x_amz_retry_after="600"))
+    server = serve(failing(429, "ThrottlingException", "Rate exceeded", x_amz_retry_after="1100"))
     started = time.monotonic()
-    done = cli("prompt", "hi", "--timeout", "1", server=server)
+    done = cli("prompt", "hi", "--timeout", "2.1", server=server)
     assert (done.code, len(server.requests)) == (6, 2)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 2.1
 
 
 def test_the_last_try_has_the_time_that_is_left(cli, serve):
@@ -245,7 +245,7 @@ def test_an_interrupt_takes_the_request_along(serve):
         process.send_signal(2)
         assert process.stdout.read() == b"\n"
         assert process.wait(20) == 130
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         assert b"Traceback" not in process.stderr.read()
     held.go_on.set()
     assert held.conversation.gone.wait(5)

@@ -279,9 +279,10 @@ ODD_BODIES = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("body", ODD_BODIES)
-@pytest.mark.parametrize(("status", "code"), [(403, 5), (500, 6)])
+@pytest.mark.parametrize(
+    ("operation", "status", "code"), [("--stream", 403, 5), ("--no-stream", 403, 5), ("--stream", 500, 6)]
+)
 def test_an_odd_error_body_is_read_by_its_status(cli, serve, operation, body, status, code):
     """Row S14."""
     server = serve(says(whole(ODD_BODIES[body], status)))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from conftest import at
+from server import chat_stream, says
 from sm_ask.aws import session
-from sm_ask.aws.session import Access, open_client
+from sm_ask.aws.session import Access, enter, open_client
 from sm_ask.errors import ConfigError, CredentialsError
 
 REGIONS = ["us-east-1", "us-west-2", "eu-central-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1"]
@@ -89,3 +95,34 @@ def test_a_profile_that_does_not_exist_is_a_matter_of_credentials():
     """Row K3, in part."""
     with pytest.raises(CredentialsError, match="nobody"):
         open_client(Access(region="us-west-2", aws_profile="nobody"), timeout=5)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_sts_is_where_botocore_has_it(region):
+    theirs = botocore.session.Session().create_client("sts", region_name=region).meta
+    ours = enter(Access(region=region), timeout=5).sts().meta
+    assert ours.endpoint_url == theirs.endpoint_url
+    assert (ours.config.read_timeout, ours.config.retries) == (5, {"mode": "standard", "total_max_attempts": 1})
+
+
+def test_the_global_sts_is_never_asked(monkeypatch):
+    """Row R5."""
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    assert enter(Access(region="us-east-1"), timeout=5).sts().meta.endpoint_url == "https://sts.us-east-1.amazonaws.com"
+
+
+LATE = ["cache", "hops", "identity", "metadata", "mfa", "origins", "process"]
+
+
+def test_plain_credentials_import_nothing_of_roles(serve):
+    """Start-up time: who assumes no role does not load what assumes one."""
+    server = serve(says(chat_stream("Hello")))
+    program = (
+        "import json, sys; from sm_ask.cli.app import main; main(sys.argv[1:]);"
+        "print(json.dumps([name for name in sys.modules if name.startswith('sm_ask.aws.')]))"
+    )
+    arguments = [sys.executable, "-c", program, "prompt", "hi", "--no-stdin", *at(server)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "sm_ask.aws.sources" in loaded
+    assert not {f"sm_ask.aws.{name}" for name in LATE} & set(loaded)

@@ -50,7 +50,7 @@ def test_a_signal_in_mid_stream_keeps_the_text(endless, number):
         first = process.stdout.read(9)
         code, out, err, seconds = ended(process, number)
     assert (code, first + out, err) == (CODES[number], b"two words\n", f"sm-ask: {TOLD[number]}\n")
-    assert seconds < 1
+    assert seconds < 5
     assert endless.conversations[0].gone.wait(5)
 
 
@@ -66,9 +66,9 @@ def test_ctrl_c_in_mid_stream_keeps_the_text(endless, options):
         began = time.monotonic()
         terminal.press(b"\x03")
         shown = terminal.end()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert shown.code == 130
-    assert shown.text.replace("^C", "") == "two words\nsm-ask: interrupted\n"
+    assert shown.text.replace("^C", "") == "two words\n\r\x1b[Ksm-ask: interrupted\n"
     assert endless.conversations[0].gone.wait(5)
 
 
@@ -94,7 +94,7 @@ def test_a_signal_before_the_answer_leaves_nothing(serve):
         wait_until(lambda: server.requests)
         code, out, err, seconds = ended(process, signal.SIGINT)
     assert (code, out, err) == (130, b"", "sm-ask: interrupted\n")
-    assert seconds < 1
+    assert seconds < 5
 
 
 def test_ctrl_c_ends_a_pause(serve):
@@ -117,7 +117,7 @@ def test_a_signal_ends_the_wait_for_stdin(serve, number):
     os.close(source)
     os.close(sink)
     assert (code, out, err, server.requests) == (CODES[number], b"", f"sm-ask: {TOLD[number]}\n", [])
-    assert seconds < 1
+    assert seconds < 5
 
 
 def test_ctrl_c_while_typing(serve):

@@ -245,7 +245,7 @@ def test_a_closed_stdin_without_a_prompt_is_wrong_usage(server):
         began = time.monotonic()
         done = shell('exec "$0" prompt "$@" <&-', server)
         seconds.append(time.monotonic() - began)
-    assert min(seconds) < 1
+    assert min(seconds) < 4
     assert (done.code, done.out, server.requests) == (2, b"", [])
     assert "the prompt is empty" in done.err
 

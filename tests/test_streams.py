@@ -270,7 +270,7 @@ def test_a_stream_that_drips_beyond_its_deadline(cli, serve):
     server = serve(drips([begun(), *[more[i : i + 1] for i in range(100)]], 0.1))
     started = time.monotonic()
     done = cli("prompt", "hi", "--timeout", "1", "--idle-timeout", "0.7", server=server)
-    assert_incomplete(done, server, "not whole after 1 s", "--timeout")
+    assert_incomplete(done, server, "not whole after", "--timeout")
     assert time.monotonic() - started < 4
 
 
@@ -280,7 +280,7 @@ def test_a_whole_answer_that_drips_beyond_its_deadline(cli, serve):
     server = serve(drips([data[:-40], *(data[i : i + 1] for i in range(len(data) - 40, len(data)))], 0.1))
     done = cli("prompt", "hi", "--no-stream", "--timeout", "1", server=server)
     assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
-    assert "not whole after 1 s" in done.err
+    assert "not whole after" in done.err
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

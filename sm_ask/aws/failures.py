@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CALLS = ("InvokeEndpoint", "InvokeEndpointWithResponseStream")
+_CERTIFICATES = "a company's own certificates go into a file that AWS_CA_BUNDLE names; the proxy may have them, too"
 _SEE_CREDENTIALS = "check the credentials: --aws-profile, AWS_PROFILE, or the AWS_ACCESS_KEY_ID family"
 
 #: What an exception means by its class, or else by the nearest of its parents.
@@ -119,7 +120,7 @@ def _library_error(error: Exception) -> errors.SmAskError:
     meaning = next(MEANINGS[parent] for parent in type(error).__mro__ if parent in MEANINGS)
     # urllib3 puts its cause into its text once more, as code.
     told = _reason(error) if isinstance(error, http.ProtocolError) else error
-    return meaning(_one_line(told), hint=_HINTS.get(meaning))
+    return meaning(_one_line(told), hint=_CERTIFICATES if isinstance(error, aws.SSLError) else _HINTS.get(meaning))
 
 
 _CONNECT_TIMEOUT = re.compile(r"connect timeout=([\d.]+)")
@@ -150,8 +151,11 @@ def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
+_USER_INFO = re.compile(r"://[^/@\s]*@")
+
+
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return _USER_INFO.sub("://***@", " ".join(str(error).split())) or type(error).__name__
 
 
 def service_error(error: aws.ClientError) -> errors.SmAskError:
@@ -166,7 +170,10 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
         "retry_after": _retry_after(metadata.get("HTTPHeaders", {})),
     }
     if error.operation_name not in _CALLS or code in _BAD_CREDENTIALS:
-        return errors.CredentialsError(f"{code}: {message}", hint=_SEE_CREDENTIALS, **known)
+        from sm_ask.aws import clock  # a refusal alone looks at it
+
+        clocks = clock.difference(metadata.get("HTTPHeaders", {}))
+        return errors.CredentialsError(f"{code}: {message}", hint=clocks or _SEE_CREDENTIALS, **known)
     if code == "ModelError" or status == 424:  # noqa: PLR2004 - HTTP statuses are best read as they are
         return _model_error(response, message, known, streamed=error.operation_name == _CALLS[1])
     if code in _BY_CODE:
@@ -182,6 +189,7 @@ _BAD_CREDENTIALS = {
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "RequestExpired",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }

@@ -63,4 +63,4 @@ def _detail(payload: bytes) -> str:
     if not isinstance(body, dict):
         return str(body)
     said = body.get("Message") or body.get("message")
-    return " ".join(str(part) for part in (body.get("ErrorCode"), said) if part)
+    return ": ".join(str(part) for part in (body.get("ErrorCode"), said) if part)

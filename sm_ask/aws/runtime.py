@@ -191,7 +191,7 @@ class _Clock(NamedTuple):
             if time.monotonic() >= self.deadline:
                 seconds = self.deadline - self.started
                 hint = "--timeout sets it; the model may have run and been charged"
-                raise TimedOutError(f"the answer was not whole after {seconds:.3g} s", hint=hint) from error
+                raise TimedOutError(f"the answer was not whole after {round(seconds, 1):g} s", hint=hint) from error
             if isinstance(error, TimedOutError):
                 hint = "it may have run and been charged; --idle-timeout sets how long to wait for a byte"
                 raise TimedOutError(f"nothing came for {self.patience:.3g} s", hint=hint) from error

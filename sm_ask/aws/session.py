@@ -1,31 +1,48 @@
-"""Who asks, and where: a botocore client for the SageMaker runtime."""
+"""Who asks, and where: a session of botocore's with its credentials, and a client for the SageMaker runtime."""
 
 from __future__ import annotations
 
 import contextvars
+import functools
 import os
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
 from botocore.loaders import Loader
 
 from sm_ask import __version__
+from sm_ask.aws import settings, sources
 from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
-from sm_ask.errors import ConfigError
+from sm_ask.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from botocore.client import BaseClient
+    from botocore.credentials import Credentials, ReadOnlyCredentials
+    from botocore.session import Session
+
+    from sm_ask.aws.hops import Desk, Hop
+    from sm_ask.aws.metadata import Metadata
+    from sm_ask.aws.settings import Setting
 
 SERVICE = "sagemaker-runtime"
+#: Which services may be spoken to: the runtime, and those that credentials come from.
+SERVICES = (SERVICE, "sts", "sso", "sso-oidc", "signin")
 CONNECT_TIMEOUT = 5.0
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+#: For whoever gives credentials; each request to a model says its own.
+_READ_TIMEOUT = 5.0
 
 #: Seconds that the next request of this thread may wait for a byte.
 read_timeout: contextvars.ContextVar[float] = contextvars.ContextVar("read_timeout")
+
+
+def _silent(_: str) -> None:
+    """Take a warning that nobody reads."""
 
 
 class Access(NamedTuple):
@@ -36,46 +53,185 @@ class Access(NamedTuple):
     endpoint_url: str | None = None
     #: Access key and secret, where neither a profile nor the default chain is to be asked.
     keys: tuple[str, str] | None = None
+    #: The roles to assume, one after the other.
+    hops: tuple[Hop, ...] = ()
+    #: The only account that may be asked.
+    expect_account: str | None = None
+    #: Whether AWS's own settings may put another address in the place of a service's.
+    override: bool = True
+    #: Whether a signed request may go to another machine over plain HTTP.
+    allow_http: bool = False
+    #: Whether the sessions of roles are kept on the disk.
+    cache: bool = True
 
 
-def open_client(access: Access, *, timeout: float, signed: bool = True) -> BaseClient:
+class Entry(NamedTuple):
+    """A session whose region, address and credentials are settled; the credentials are None for unsigned calls."""
+
+    session: Session
+    access: Access
+    region: Setting
+    #: The address that AWS's own settings put in the place of the runtime's.
+    override: Setting | None
+    credentials: Credentials | None
+    tell: Callable[[str], None] = _silent
+
+    def sts(self) -> BaseClient:
+        """Open a client for STS, wherever that is."""
+        _override(self.session, self.access, "sts", self.tell)
+        return self.client("sts")
+
+    def client(self, service: str) -> BaseClient:
+        """Open a client with these credentials."""
+        key, secret = self.access.keys or (None, None)
+        with translated(bad_value=ConfigError):
+            return self.session.create_client(
+                service,
+                region_name=self.region.value,
+                endpoint_url=self.access.endpoint_url if service == SERVICE else None,
+                aws_access_key_id=key,
+                aws_secret_access_key=secret,
+            )
+
+
+def open_client(
+    access: Access, *, timeout: float, signed: bool = True, tell: Callable[[str], None] = _silent
+) -> BaseClient:
     """Open a client that never sends a request twice; safe to share between threads once it is made."""
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=min(CONNECT_TIMEOUT, timeout),
-        tcp_keepalive=True,
-        user_agent=f"sm-ask/{__version__} Botocore/{botocore.__version__}",
-        signature_version=None if signed else UNSIGNED,
-    )
-    key, secret = access.keys or (None, None)
-    with translated(bad_value=ConfigError):
-        session = botocore.session.Session(profile=access.aws_profile)
-        # A role's own STS calls do not see a client's Config, but they do see this one.
-        session.set_default_client_config(config)
-        session.register_component("data_loader", _RuntimeLoader())
-        client = session.create_client(
-            SERVICE,
-            region_name=_region(access, session),
-            endpoint_url=access.endpoint_url,
-            aws_access_key_id=key,
-            aws_secret_access_key=secret,
-        )
+    client = enter(access, timeout=timeout, signed=signed, tell=tell).client(SERVICE)
     client.meta.events.register("before-call", _limit_read)
     client.meta.events.register("before-parse", readable)
     return client
 
 
-def _region(access: Access, session: botocore.session.Session) -> str:
-    """Prefer what sm-ask was told; of AWS's own, botocore does not know AWS_REGION, which its other tools do."""
-    region = access.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-    if not region:
-        raise ConfigError(
-            "no region is set",
-            hint="use --region, SM_ASK_REGION, region: in a profile, AWS_REGION, or a region in ~/.aws/config",
+def enter(access: Access, *, timeout: float, signed: bool = True, tell: Callable[[str], None] = _silent) -> Entry:
+    """Settle region, address and credentials, and check what was asked to be checked; ``tell`` takes warnings."""
+    with translated(bad_value=ConfigError):
+        session = _session(access, timeout, signed=signed)
+        settings.check(session)
+        override = _override(session, access, SERVICE, tell)
+        metadata = functools.cache(lambda: _metadata(session, tell))
+        region = settings.region(access.region, session, lambda: metadata().region())
+        # So that every client, those that botocore opens for itself among them, is in one region.
+        session.set_config_variable("region", region.value)
+        _check_partition(session, region.value, access.hops, tell)
+        credentials = None
+        if signed and access.keys is None:
+            credentials = _credentials(session, access, region.value, metadata, tell)
+    entry = Entry(session, access, region, override, credentials, tell)
+    if access.expect_account and credentials is not None:
+        from sm_ask.aws import identity
+
+        identity.expect(access.expect_account, identity.identify(credentials, entry.sts).account)
+    return entry
+
+
+def _session(access: Access, timeout: float, *, signed: bool) -> Session:
+    # An empty AWS_PROFILE would name a profile without a name.
+    named = [name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if os.environ.get(name)]
+    profile: dict[str, Any] = {"profile": (None, named, None, None)}
+    session = botocore.session.Session(session_vars=profile, profile=access.aws_profile)
+    # A role's own STS calls do not see a client's Config, but they do see this one.
+    session.set_default_client_config(
+        Config(
+            retries={"mode": "standard", "total_max_attempts": 1},
+            connect_timeout=min(CONNECT_TIMEOUT, timeout),
+            read_timeout=min(_READ_TIMEOUT, timeout),
+            tcp_keepalive=True,
+            user_agent=f"sm-ask/{__version__} Botocore/{botocore.__version__}",
+            signature_version=None if signed else UNSIGNED,
         )
-    if not _REGION.fullmatch(region):
-        raise ConfigError(f"{region!r} is no AWS region", hint="a region looks like us-west-2")
-    return str(region)
+    )
+    session.register_component("data_loader", _RuntimeLoader())
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    if not access.override:
+        session.set_config_variable("ignore_configured_endpoint_urls", value=True)
+    try:
+        session.get_scoped_config()
+    except ProfileNotFound as error:
+        raise _unknown_profile(session) from error
+    return session
+
+
+def _unknown_profile(session: Session) -> CredentialsError:
+    import difflib  # only a slip costs this millisecond
+
+    name = str(session.profile)
+    near = difflib.get_close_matches(name, session.available_profiles, n=3)
+    suggested = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = "`aws configure list-profiles` names those there are"
+    return CredentialsError(f"the AWS profile {name!r} does not exist{suggested}", hint=hint)
+
+
+def _override(session: Session, access: Access, service: str, tell: Callable[[str], None]) -> Setting | None:
+    """Check an address that is not AWS's own, and tell of one that nobody gave to sm-ask."""
+    if access.endpoint_url and service == SERVICE:
+        settings.checked_url(access.endpoint_url, "given", allow_http=access.allow_http)
+        return None
+    found = settings.endpoint(session, service)
+    # One address for all services is told of once.
+    if found and (service == SERVICE or access.endpoint_url or found != settings.endpoint(session, SERVICE)):
+        host = settings.checked_url(found.value, found.origin, allow_http=access.allow_http)
+        tell(f"{service} is spoken to at {host}, says {found.origin}; --no-endpoint-override ignores that")
+    return found
+
+
+def _metadata(session: Session, tell: Callable[[str], None]) -> Metadata:
+    from sm_ask.aws.metadata import Metadata
+
+    return Metadata(session, tell)
+
+
+def _check_partition(session: Session, region: str, hops: Iterable[Hop], tell: Callable[[str], None]) -> None:
+    """Tell of a region that this botocore does not know; refuse a role in another partition."""
+    partitions = session.get_component("data_loader").load_data("partitions")["partitions"]
+    home = next((partition["id"] for partition in partitions if region in partition["regions"]), None)
+    if home is None:
+        tell(f"the region {region} is not known to this version; is it right?")
+    for hop in hops:
+        if home not in (None, hop.checked().partition):
+            raise ConfigError(f"{hop.role_arn} is in the partition {hop.partition}, and {region} is in {home}")
+
+
+def _credentials(
+    session: Session, access: Access, region: str, metadata: Callable[[], Metadata], tell: Callable[[str], None]
+) -> Credentials:
+    desk = functools.cache(lambda: _desk(session, access, region, tell))
+    credentials = sources.load(session, desk, metadata, region)
+    if credentials.method == "assume-role-with-web-identity":
+        _override(session, access, "sts", tell)
+    if credentials.method == "env" and session.profile:
+        tell(f"the keys in AWS_ACCESS_KEY_ID are used, not the profile {session.profile} of AWS_PROFILE")
+    if access.hops:
+        from sm_ask.aws.hops import chain
+
+        if access.expect_account:
+            from sm_ask.aws import identity
+
+            identity.expect(access.expect_account, access.hops[-1].account)
+        credentials = chain(access.hops, credentials, desk())
+    sources.settle(session, credentials)
+    session.register_component("credential_provider", sources.Fixed(credentials))
+    return credentials
+
+
+def _desk(session: Session, access: Access, region: str, tell: Callable[[str], None]) -> Desk:
+    from sm_ask.aws.cache import Cache, location
+    from sm_ask.aws.hops import Desk
+
+    override = _override(session, access, "sts", tell)
+    folder = location(os.environ) if access.cache else None
+
+    def client(keys: ReadOnlyCredentials) -> BaseClient:
+        return session.create_client(
+            "sts",
+            region_name=region,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
+        )
+
+    return Desk(client, tell, Cache(folder) if folder else None, override.value if override else None)
 
 
 def _limit_read(params: dict[str, Any], **_: object) -> None:
@@ -83,12 +239,12 @@ def _limit_read(params: dict[str, Any], **_: object) -> None:
 
 
 class _RuntimeLoader(Loader):
-    """Loads what one service needs: a fifth of the client's start-up time goes into data about all the others."""
+    """Loads what few services need: a fifth of the client's start-up time goes into data about all the others."""
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Name the one service, without looking for four hundred of them on the disk."""
+        """Name the services, without looking for four hundred of them on the disk."""
         del type_name
-        return [SERVICE]
+        return list(SERVICES)
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         """Derive the old table of all services' endpoints from the partitions; the service's own rules decide."""

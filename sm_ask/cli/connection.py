@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask import handlers, profiles
 from sm_ask.ask import Policy
 from sm_ask.cli.options import given
-from sm_ask.errors import ConfigError
+from sm_ask.errors import ConfigError, UsageError
 from sm_ask.render import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from sm_ask.aws.hops import Hop
     from sm_ask.aws.runtime import Runtime
     from sm_ask.aws.session import Access
     from sm_ask.cli.options import CallOptions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sm_ask.profiles import Profile
 
 _LOCAL_REGION = "us-east-1"
+_ACCOUNT_DIGITS = 12
 
 
 class Connection(NamedTuple):
@@ -55,11 +57,11 @@ _FIELDS = set(profiles.Profile._fields) - {"name", "params", "system"}
 @contextlib.contextmanager
 def connect(options: CallOptions, settings: Profile, *, dry_run: bool = False) -> Iterator[Connection]:
     """Open the endpoint, and start the one on this machine where the profile is ``local``."""
-    handler = handlers.named(settings.handler or handlers.DEFAULT)
+    handler = _handler(options, settings.handler or handlers.DEFAULT)
     with contextlib.ExitStack() as stack:
         if settings.name == profiles.LOCAL and settings.endpoint_url is None:
             settings = _local(settings, stack, dry_run=dry_run)
-        if not settings.endpoint:
+        if settings.endpoint is None:
             hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
             raise ConfigError("no endpoint is named", hint=hint)
         connection = _connection(options, settings, handler, dry_run=dry_run)
@@ -91,6 +93,15 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
     return settings._replace(endpoint_url=service.url)
 
 
+def _handler(options: CallOptions, name: str) -> Handler:
+    """Give a handler; the profiles file is asked only for a name that is neither a preset nor a class."""
+    if name in handlers.NAMES or ":" in name:
+        return handlers.choose(name)
+    path = profiles.location(options.config, os.environ)
+    found = profiles.load(path, required=bool(options.config))
+    return handlers.choose(name, found.handlers, str(path))
+
+
 def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dry_run: bool) -> Connection:
     # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
     from sm_ask.aws.runtime import Runtime, Target
@@ -102,7 +113,7 @@ def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dr
         variant=settings.target_variant,
         model=settings.target_model,
         container=settings.target_container,
-        custom_attributes=settings.custom_attributes,
+        custom_attributes=";".join(filter(None, (handler.custom_attributes, settings.custom_attributes))) or None,
         session_id=settings.session_id,
     ).checked()
     defaults = Policy()
@@ -112,15 +123,56 @@ def _connection(options: CallOptions, settings: Profile, handler: Handler, *, dr
         wait=options.wait or defaults.wait,
         resend_unsafe=options.retry_unsafe,
     )
-    client = open_client(_access(settings), timeout=policy.timeout, signed=not dry_run)
+    access = access_to(options, settings)
+    client = open_client(access, timeout=policy.timeout, signed=not dry_run, tell=output.note)
     patience = settings.idle_timeout
-    runtime = Runtime(client, target) if patience is None else Runtime(client, target, idle_timeout=patience)
+    runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
     return Connection(runtime, handler, policy, settings)
 
 
-def _access(settings: Profile) -> Access:
+def access_to(options: CallOptions, settings: Profile) -> Access:
+    """Say where AWS is spoken to, and as whom."""
     from sm_ask.aws.session import Access
 
     if settings.name == profiles.LOCAL:
         return Access(region=_LOCAL_REGION, endpoint_url=settings.endpoint_url, keys=("local", "local"))
-    return Access(region=settings.region, aws_profile=settings.aws_profile, endpoint_url=settings.endpoint_url)
+    return Access(
+        region=settings.region,
+        aws_profile=settings.aws_profile,
+        endpoint_url=settings.endpoint_url,
+        hops=_hops(options, settings),
+        expect_account=_account(settings.expect_account),
+        override=not options.no_endpoint_override,
+        allow_http=options.allow_http,
+        cache=not options.no_cache,
+    )
+
+
+def _account(named: str | None) -> str | None:
+    if named is not None and not (len(named) == _ACCOUNT_DIGITS and named.isdecimal()):
+        raise UsageError(f"--expect-account takes an account id of 12 digits, not {named!r}")
+    return named
+
+
+def _hops(options: CallOptions, settings: Profile) -> tuple[Hop, ...]:
+    """Give the roles: those of the command line in the place of the profile's, each option added where it belongs."""
+    roles = [{"role_arn": role} for role in options.role_arn] or [dict(role) for role in settings.assume_role or ()]
+    duration = options.role_duration
+    first = {"mfa_serial": options.mfa_serial}
+    last = {"external_id": options.external_id, "duration": None if duration is None else round(duration)}
+    if not roles:
+        for name, value in (first | last).items():
+            if value is not None:
+                hint = "name one with --role-arn, or with assume_role in a profile"
+                raise UsageError(f"--{name.replace('_', '-')} needs a role to assume", hint=hint)
+        return ()
+    # The plain path assumes no role.
+    from sm_ask.aws.hops import Hop
+
+    roles[0] |= _set(first)
+    roles[-1] |= _set(last)
+    return tuple(Hop(**(role | _set({"session_name": options.role_session_name}))).checked() for role in roles)
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

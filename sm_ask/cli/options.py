@@ -37,10 +37,35 @@ class CallOptions(NamedTuple):
     endpoint: Annotated[str | None, _shared("--endpoint", "The endpoint's name.", "-e")] = None
     profile: Annotated[str | None, _shared("--profile", "An sm-ask profile; `local` is this machine.", "-p")] = None
     config: Annotated[str | None, _shared("--config", "The profiles file.")] = None
-    handler: Annotated[str | None, _shared("--handler", "The content handler: openai-chat or tgi.")] = None
+    handler: Annotated[
+        str | None,
+        _shared(
+            "--handler",
+            "The content handler: a name of `sm-ask handlers`, or a class: package.module:Class, /path/file.py:Class.",
+        ),
+    ] = None
     region: Annotated[str | None, _shared("--region", "The AWS region.")] = None
     aws_profile: Annotated[str | None, _shared("--aws-profile", "A profile of ~/.aws/config.")] = None
+    role_arn: Annotated[
+        list[str], _shared("--role-arn", "A role to assume; repeat it for a chain.", metavar="ARN")
+    ] = []
+    external_id: Annotated[str | None, _shared("--external-id", "The external id that the last role asks for.")] = None
+    mfa_serial: Annotated[str | None, _shared("--mfa-serial", "The MFA device that the first role asks for.")] = None
+    role_session_name: Annotated[
+        str | None, _shared("--role-session-name", "The name of the roles' sessions.  [sm-ask]")
+    ] = None
+    role_duration: Annotated[
+        float | None, _shared("--duration", "How long the last role's session lasts.", parser=duration, metavar="TIME")
+    ] = None
+    expect_account: Annotated[
+        str | None, _shared("--expect-account", "Ask nothing under another account than this one.", metavar="ID")
+    ] = None
+    no_cache: Annotated[bool, _shared("--no-cache", "Keep no session of a role on the disk.")] = False
     endpoint_url: Annotated[str | None, _shared("--endpoint-url", "Another address than AWS's own.")] = None
+    no_endpoint_override: Annotated[
+        bool, _shared("--no-endpoint-override", "Ignore AWS_ENDPOINT_URL and its like.")
+    ] = False
+    allow_http: Annotated[bool, _shared("--allow-http", "Let a signed request travel over plain HTTP.")] = False
     inference_component: Annotated[str | None, _shared("--inference-component", "The inference component's name.")] = (
         None
     )
@@ -134,7 +159,7 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del flat.__wrapped__  # type: ignore[attr-defined]
+    del flat.__wrapped__
     return flat
 
 

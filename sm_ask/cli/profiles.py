@@ -33,7 +33,7 @@ def show(
         if not endpoint:
             raise UsageError("the first profile needs an endpoint", hint="sm-ask profiles init --endpoint NAME")
         if handler:
-            handlers.named(handler)
+            handlers.choose(handler)
         profiles.write_first(
             path, endpoint=endpoint, region=region, handler=handler, aws_profile=aws_profile, name=called
         )
@@ -64,7 +64,8 @@ def _rows(found: profiles.Profiles) -> list[dict[str, Any]]:
 
 def _facts(found: profiles.Profiles, name: str) -> dict[str, Any]:
     profile = found.choose(name)
-    known = {**profile._asdict(), "params": dict(profile.params)}
+    roles = [{**role, "external_id": "(set)"} if "external_id" in role else role for role in profile.assume_role or ()]
+    known = {**profile._asdict(), "params": dict(profile.params), "assume_role": roles or None}
     return {**known, "default": name == found.default, "from": _origin(found, profile)}
 
 

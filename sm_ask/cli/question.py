@@ -52,7 +52,7 @@ def put(message: Message, call: CallOptions, question: QuestionOptions, sources:
     system = question.system if question.system is not None else settings.system
     messages = (Message("system", argument(system, "the system prompt")), message) if system else (message,)
     with connect(call, settings, dry_run=question.dry_run) as connection:
-        stream = question.stream and connection.runtime.target.can_stream
+        stream = question.stream and connection.handler.streams and connection.runtime.target.can_stream
         asked = Request(messages, params, stream)
         if question.dry_run:
             request.show(_sketch(asked, connection), out, as_json=question.as_json)
