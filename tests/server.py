@@ -120,13 +120,15 @@ class Server:
                 return
         conversation = Conversation(connection, self._stopping)
         self.conversations.append(conversation)
-        source = connection.makefile("rb")
-        with contextlib.suppress(OSError, ValueError):
+        with connection.makefile("rb") as source, contextlib.suppress(OSError, ValueError):
             while request := _read(source):
                 with self._lock:
                     self.requests.append(request)
                     script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
                 script(conversation)
+        if self._stopping.is_set():
+            # It may have begun after the others were closed.
+            conversation.close()
 
 
 def _read(source: Any) -> Recorded | None:

@@ -142,16 +142,16 @@ def _pair(option: str) -> tuple[str, Any]:
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """Give typer a flat signature for a command that takes groups of options as named tuples."""
-    hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, type[Any]] = {}
-    for parameter in inspect.signature(command).parameters.values():
-        kind = hints[parameter.name]
+    # In Python 3.10, get_type_hints would wrap what has None for a default, and hide the option in it.
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        kind = parameter.annotation
         if hasattr(kind, "_fields"):
             groups[parameter.name] = kind
             parameters += _fields(kind)
         else:
-            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(command)
     def flat(**values: Any) -> None:  # noqa: ANN401 - whatever the command takes
