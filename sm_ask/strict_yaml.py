@@ -42,6 +42,7 @@ _ONE_DOCUMENT = "only one document is allowed"
 _QUOTE = 'put a text that begins with one of & * ! @ % ` or holds ": " in quotes'
 
 #: What libyaml's or PyYAML's wording is known by, and what to say in its place.
+_TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 _REASONS = (
     ("end of stream", "a quote is opened here and never closed"),
     ("mapping values are not allowed", "a colon is not expected here: look at the indentation, or quote the value"),
@@ -54,6 +55,8 @@ _REASONS = (
     ("escape", "after this backslash comes no escape that YAML knows: use single quotes, or write two backslashes"),
     ("scanning an a", _NO_ALIASES),
     ("directive", "a line cannot begin with %"),
+    # libyaml looks ahead of the parser, and from 0.2.6 on it counts to a thousand by itself.
+    ("nesting depth", _TOO_DEEP),
     ("tag", _NO_TAGS),
 )
 
@@ -174,7 +177,7 @@ class _Document:
         if isinstance(event, yaml.ScalarEvent):
             return Node(_scalar(event, place), place)
         if depth == MAX_DEPTH:
-            raise place.error(f"nested too deeply: more than {MAX_DEPTH} levels")
+            raise place.error(_TOO_DEEP)
         if isinstance(event, yaml.SequenceStartEvent):
             return Node(tuple(node for node, _ in self._nodes(depth + 1)), place)
         return Node(self._fields(self._nodes(depth + 1)), place)

@@ -30,8 +30,12 @@ ROOMS = {
     "ask": {"errors", "chat", "handlers"},
     "qa": {"errors", "chat", "documents"},
     "local": {"errors"},
+    "connection": {"errors", "ask", "handlers", "profiles", "aws", "local"},
     "render": {"errors", "chat", "ask"},
-    "cli": {"errors", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local", "render"},
+    "cli": {
+        *("errors", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
+        *("connection", "render"),
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }

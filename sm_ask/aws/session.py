@@ -63,6 +63,8 @@ class Access(NamedTuple):
     allow_http: bool = False
     #: Whether the sessions of roles are kept on the disk.
     cache: bool = True
+    #: How many requests are under way at once.
+    connections: int = 1
 
 
 class Entry(NamedTuple):
@@ -138,6 +140,7 @@ def _session(access: Access, timeout: float, *, signed: bool) -> Session:
             connect_timeout=min(CONNECT_TIMEOUT, timeout),
             read_timeout=min(_READ_TIMEOUT, timeout),
             tcp_keepalive=True,
+            max_pool_connections=max(access.connections, 10),
             user_agent=f"sm-ask/{__version__} Botocore/{botocore.__version__}",
             signature_version=None if signed else UNSIGNED,
         )

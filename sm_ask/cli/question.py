@@ -17,9 +17,9 @@ from sm_ask.render.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sm_ask.cli.connection import Connection
     from sm_ask.cli.options import CallOptions, QuestionOptions
     from sm_ask.cli.stdin import Stdin
+    from sm_ask.connection import Connection
 
 
 def instruction(text: str, name: str, stdin: Stdin, encoding: str | None = None) -> str:
@@ -47,13 +47,12 @@ def put(message: Message, call: CallOptions, question: QuestionOptions, sources:
     out = Output()
     if question.raw and question.as_json:
         raise UsageError("--raw gives the container's own bytes, which --json cannot hold; leave out one of them")
-    settings = settle(call)
-    params = _sendable({**settings.params, **question.parameters()})
-    system = question.system if question.system is not None else settings.system
+    setup = settle(call)
+    params = _sendable({**setup.settings.params, **question.parameters()})
+    system = question.system if question.system is not None else setup.settings.system
     messages = (Message("system", argument(system, "the system prompt")), message) if system else (message,)
-    with connect(call, settings, dry_run=question.dry_run) as connection:
-        stream = question.stream and connection.handler.streams and connection.runtime.target.can_stream
-        asked = Request(messages, params, stream)
+    with connect(setup, debug=call.debug, dry_run=question.dry_run) as connection:
+        asked = Request(messages, params, question.stream and connection.streams)
         if question.dry_run:
             request.show(_sketch(asked, connection), out, as_json=question.as_json)
             return

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sm_ask import profiles
-from sm_ask.cli.connection import access_to, settle
+from sm_ask.cli.connection import settle
 from sm_ask.cli.options import CallOptions, expanded
+from sm_ask.connection import access_to
 from sm_ask.render import output
 from sm_ask.render.output import Output
 from sm_ask.render.terminal import one_line
@@ -35,14 +36,14 @@ def whoami(
 ) -> None:
     """Show who asks, in which account and region, and where each setting came from."""
     out = Output()
-    settings = settle(call)
-    if settings.name == profiles.LOCAL:
+    setup = settle(call)
+    if setup.settings.name == profiles.LOCAL:
         known: dict[str, Any] = {**dict.fromkeys(_FIELDS), "hops": [], "origins": dict.fromkeys(_FIELDS, _HERE)}
     else:
         from sm_ask.aws.session import enter
 
-        entry = enter(access_to(call, settings), timeout=call.timeout or _PATIENCE, tell=output.note)
-        known = _known(entry, _Given(context, settings, call.config))
+        entry = enter(access_to(setup), timeout=call.timeout or _PATIENCE, tell=output.note)
+        known = _known(entry, _Given(context, setup.settings, call.config))
     _show(known, out, as_json=as_json)
 
 

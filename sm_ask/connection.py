@@ -1,0 +1,146 @@
+"""Settings → an endpoint to ask."""
+
+from __future__ import annotations
+
+import contextlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sm_ask import handlers, profiles
+from sm_ask.ask import Policy
+from sm_ask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sm_ask.aws.runtime import Runtime
+    from sm_ask.aws.session import Access
+    from sm_ask.handlers import Handler
+    from sm_ask.profiles import Profile
+
+_LOCAL_REGION = "us-east-1"
+
+
+class Setup(NamedTuple):
+    """A profile, and what is decided for one run alone."""
+
+    settings: Profile
+    #: The content handlers that the profiles file declares, and that file's name, for errors.
+    declared: Mapping[str, Any] = MappingProxyType({})
+    source: str = ""
+    #: Seconds to wait for an endpoint that is not ready.
+    wait: float | None = None
+    #: Whether to send again what the model may have run for.
+    resend_unsafe: bool = False
+    #: Whether AWS's own settings may put another address in the place of a service's.
+    override: bool = True
+    #: Whether a signed request may go to another machine over plain HTTP.
+    allow_http: bool = False
+    #: Whether anything is kept on the disk: sessions of roles.
+    cache: bool = True
+    #: How many requests are under way at once.
+    connections: int = 1
+
+
+class Connection(NamedTuple):
+    """An endpoint, how it is spoken to, and the settings that led there."""
+
+    runtime: Runtime
+    handler: Handler
+    policy: Policy
+    settings: Profile
+
+    @property
+    def region(self) -> str:
+        """The region that the client ended up with."""
+        return str(self.runtime.client.meta.region_name)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer can come in pieces."""
+        return self.handler.streams and self.runtime.target.can_stream
+
+
+@contextlib.contextmanager
+def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False) -> Iterator[Connection]:
+    """Open the endpoint, and start the one on this machine where the profile is ``local``; ``tell`` takes warnings."""
+    settings = setup.settings
+    handler = handlers.choose(settings.handler or handlers.DEFAULT, setup.declared, setup.source)
+    with contextlib.ExitStack() as stack:
+        if settings.name == profiles.LOCAL and settings.endpoint_url is None:
+            settings = _local(settings, stack, dry_run=dry_run)
+        if settings.endpoint is None:
+            hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
+            raise ConfigError("no endpoint is named", hint=hint)
+        yield _connection(setup._replace(settings=settings), handler, tell, dry_run=dry_run)
+
+
+def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
+    settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
+    if dry_run:
+        return settings._replace(endpoint_url="http://127.0.0.1")
+    # The model is loaded for this profile alone.
+    from sm_ask.local import open_container
+    from sm_ask.local.service import Service
+
+    container = open_container(None, None)
+    service = stack.enter_context(Service(container, name=str(settings.endpoint)))
+    return settings._replace(endpoint_url=service.url)
+
+
+def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, dry_run: bool) -> Connection:
+    # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
+    from sm_ask.aws.runtime import Runtime, Target
+    from sm_ask.aws.session import open_client
+
+    settings, defaults = setup.settings, Policy()
+    target = Target(
+        endpoint=str(settings.endpoint),
+        inference_component=settings.inference_component,
+        variant=settings.target_variant,
+        model=settings.target_model,
+        container=settings.target_container,
+        custom_attributes=";".join(filter(None, (handler.custom_attributes, settings.custom_attributes))) or None,
+        session_id=settings.session_id,
+    ).checked()
+    policy = Policy(
+        tries=defaults.tries if settings.retries is None else settings.retries + 1,
+        timeout=settings.timeout or defaults.timeout,
+        wait=setup.wait or defaults.wait,
+        resend_unsafe=setup.resend_unsafe,
+    )
+    client = open_client(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
+    patience = settings.idle_timeout
+    runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
+    return Connection(runtime, handler, policy, settings)
+
+
+def access_to(setup: Setup) -> Access:
+    """Say where AWS is spoken to, and as whom."""
+    from sm_ask.aws.session import Access
+
+    settings = setup.settings
+    if settings.name == profiles.LOCAL:
+        return Access(
+            region=_LOCAL_REGION,
+            endpoint_url=settings.endpoint_url,
+            keys=("local", "local"),
+            connections=setup.connections,
+        )
+    hops: Any = ()
+    if settings.assume_role:
+        # The plain path assumes no role.
+        from sm_ask.aws.hops import Hop
+
+        hops = tuple(Hop(**role).checked() for role in settings.assume_role)
+    return Access(
+        region=settings.region,
+        aws_profile=settings.aws_profile,
+        endpoint_url=settings.endpoint_url,
+        hops=hops,
+        expect_account=settings.expect_account,
+        override=setup.override,
+        allow_http=setup.allow_http,
+        cache=setup.cache,
+        connections=setup.connections,
+    )
