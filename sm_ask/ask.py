@@ -190,7 +190,7 @@ class _Exchange:
         self.began = True
         if self.first_token is None:
             self.first_token = time.monotonic() - self.started
-        if not delta.reasoning:
+        if not delta.reasoning and not self.raw:
             self.size += len(delta.text)
         (self.reasoning if delta.reasoning else self.text).append(delta.text)
 
@@ -212,6 +212,8 @@ class _Exchange:
                     yield taken.popleft()
                 if isinstance(delta, Finish):
                     self.finish = delta
+                else:
+                    self._note(delta)
         except SmAskError as error:
             failure = error
         yield from taken

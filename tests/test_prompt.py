@@ -107,6 +107,13 @@ def test_raw_is_the_container_s_own_bytes(cli, serve):
     assert (done.code, done.out) == (0, b"".join(parts))
 
 
+def test_raw_counts_what_the_handler_reads(cli, serve):
+    *parts, _usage, end = chat_parts("twelve chars")
+    parts.append(end)
+    done = cli("prompt", "hi", "--raw", "--usage", server=serve(says(streamed(parts))))
+    assert "out ~3 tok · first token" in done.err
+
+
 @pytest.mark.parametrize("body", [b'{"predictions": [1]}', b"\xff no JSON", b"[1, 2]\r\n\r\n"])
 def test_raw_shows_what_no_handler_reads(cli, serve, body):
     done = cli("prompt", "hi", "--raw", "--no-stream", server=serve(says(whole(body))))
@@ -229,12 +236,19 @@ def test_a_dry_run_shows_no_secret(cli, monkeypatch):
 def test_a_dry_run_as_json_is_what_would_be_sent(cli, serve):
     server = serve(says(chat_stream("x")))
     sketch = json.loads(cli("prompt", "hi é", "--dry-run", "--json", server=server).out)
-    assert list(sketch) == ["method", "url", "headers", "body", "aws", "curl"]
+    assert list(sketch) == ["method", "url", "headers", "body", "roles", "aws", "curl"]
     cli("prompt", "hi é", server=server)
     sent = server.requests[0]
     assert (sketch["method"], sketch["url"], sketch["body"]) == (sent.method, server.url + sent.path, sent.json)
     signed = {"authorization", "x-amz-date", "x-amz-content-sha256", "host", "accept-encoding"}
     assert {name.lower() for name in sketch["headers"]} >= sent.headers.keys() - signed
+
+
+def test_a_dry_run_names_the_role_whose_keys_its_twins_need(cli, serve):
+    hops = ["arn:aws:iam::111111111111:role/first", "arn:aws:iam::222222222222:role/last"]
+    asked = ["prompt", "hi", "--dry-run", "--role-arn", hops[0], "--role-arn", hops[1]]
+    assert f"need the keys of {hops[1]}" in cli(*asked, server=serve()).text
+    assert json.loads(cli(*asked, "--json", server=serve()).out)["roles"] == hops
 
 
 @pytest.mark.parametrize("twin", ["curl", "aws"])

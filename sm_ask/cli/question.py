@@ -109,4 +109,5 @@ def _sketch(asked: Request, connection: Connection) -> request.Sketch:
         endpoint_url=connection.settings.endpoint_url,
         aws_profile=connection.settings.aws_profile,
         parameters=runtime.target.headers(),
+        roles=[role["role_arn"] for role in connection.settings.assume_role or ()],
     )

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sm_ask.render.output import Output
 
@@ -27,6 +27,8 @@ class Sketch(NamedTuple):
     endpoint_url: str | None
     aws_profile: str | None
     parameters: Mapping[str, str]
+    #: The ARNs of the roles that are assumed first.
+    roles: Sequence[str] = ()
 
 
 def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
@@ -38,6 +40,8 @@ def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
     body = sketch.body.decode(errors="replace")
     out.text(f"{sketch.method} {sketch.url}\n{headers}\n{body}\n")
     out.text("\n# The same question for a whole answer; the aws CLI has no streaming call, and curl reads no frames.\n")
+    if sketch.roles:
+        out.text(f"# They need the keys of {sketch.roles[-1]}: see `aws sts assume-role`.\n")
     out.text(f"{aws_command(sketch)}\n\n{curl_command(sketch)}\n")
 
 
@@ -51,6 +55,7 @@ def _object(sketch: Sketch) -> dict[str, Any]:
         "url": sketch.url,
         "headers": dict(sketch.headers),
         "body": body,
+        "roles": list(sketch.roles),
         "aws": aws_command(sketch),
         "curl": curl_command(sketch),
     }
