@@ -128,7 +128,7 @@ def test_nothing_with_instance_metadata_switched_off(cli, cloud, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     started = time.monotonic()
     refused(cli("prompt", "hi", *TO), cloud, 4, "no credentials", "AWS_EC2_METADATA_DISABLED")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     assert cloud.requests == []
 
 

@@ -304,7 +304,7 @@ def test_the_last_line_needs_no_newline(cli, serve, handler, prefix):
     started = time.monotonic()
     done = cli("prompt", "hi", "--handler", handler, server=serve(says(streamed([body]))))
     assert (done.code, done.text) == (0, f"{TEXT}\n")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"\n\n", b": keep-alive\n\n"]])
