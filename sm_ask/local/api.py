@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http
+import json
 import re
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
-from sm_ask.local import envelopes, frames
-from sm_ask.local.container import ContainerError, Invocation
+from sm_ask.local import envelopes, frames, tokens
+from sm_ask.local.container import CHAT, ContainerError, Invocation
 from sm_ask.local.request_body import MalformedError, TooLargeError, read_body
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sm_ask.local.server import Server
 
 _ROUTE = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<operation>.+)")
+# An inference component is named in the path of this route, and nowhere else.
+_COMPONENT = re.compile(r"inference-components/[^/]+/(?=openai/)")
 _HERE = {"127.0.0.1", "localhost"}
 
 
@@ -78,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _operation(self) -> Callable[[Handler, bytes], None]:
         route = _ROUTE.fullmatch(self.path.partition("?")[0])
-        operation = _OPERATIONS.get(route["operation"]) if route else None
+        operation = _OPERATIONS.get(_COMPONENT.sub("", route["operation"], count=1)) if route else None
         if route is None or operation is None:
             raise _no_route()
         if route["name"] != self.server.name:
@@ -102,8 +105,43 @@ class Handler(BaseHTTPRequestHandler):
             with contextlib.closing(reply.parts):
                 self._send_stream_head(reply)
                 for frame in self._frames(reply, stop):
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+                    self._send_chunk(frame)
                 self.wfile.write(b"0\r\n\r\n")
+
+    def chat(self, body: bytes) -> None:
+        """Pass OpenAI's chat on to the container, and its answer back as it is: JSON, or server-sent events."""
+        self._let_in()
+        streaming = _wants_stream(body)
+        limits = self.server.limits
+        with self.server.call(self.connection, limits.stream if streaming else limits.whole) as stop:
+            reply = self._begun(replace(self._invocation(body, stop), path=CHAT))
+            if not streaming:
+                answer = self._read(reply, stop)
+                self._send(http.HTTPStatus.OK, {**envelopes.identified(), "Content-Type": reply.content_type}, answer)
+                return
+            with contextlib.closing(reply.parts):
+                self._send_chunked_head({**envelopes.identified(), "Content-Type": reply.content_type})
+                for part in self._unframed(reply, stop):
+                    self._send_chunk(part)
+                self.wfile.write(b"0\r\n\r\n")
+
+    def _let_in(self) -> None:
+        if "X-Amzn-SageMaker-Inference-Component" in self.headers:
+            message = "The inference component is named in the path of this route, not in a header."
+            raise envelopes.refused(http.HTTPStatus.BAD_REQUEST, "ValidationError", message)
+        try:
+            tokens.check(self.headers.get("Authorization"))
+        except tokens.RejectedError as error:
+            raise envelopes.refused(http.HTTPStatus.UNAUTHORIZED, "invalid_api_key", str(error)) from error
+
+    def _unframed(self, reply: Reply, stop: Stop) -> Iterator[bytes]:
+        """Give the parts; where they break off, so does the connection, as nothing else can say it here."""
+        try:
+            yield from reply.parts
+        except ContainerError as error:
+            raise ConnectionAbortedError("the container broke off") from error
+        if stop.reason is not None:
+            raise ConnectionAbortedError(stop.reason)
 
     def _invocation(self, body: bytes, stop: Stop) -> Invocation:
         return Invocation(
@@ -158,11 +196,20 @@ class Handler(BaseHTTPRequestHandler):
             **envelopes.answered(reply.custom_attributes),
             "Content-Type": "application/vnd.amazon.eventstream",
             "X-Amzn-SageMaker-Content-Type": reply.content_type,
-            "Transfer-Encoding": "chunked",
         }
-        self._send_head(http.HTTPStatus.OK, fields)
+        self._send_chunked_head(fields)
+
+    def _send_chunked_head(self, fields: Mapping[str, str]) -> None:
+        self._send_head(http.HTTPStatus.OK, {**fields, "Transfer-Encoding": "chunked"})
+
+    def _send_chunk(self, data: bytes) -> None:
+        # An empty one would be the end.
+        if data:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _refuse(self, refusal: envelopes.RefusedError) -> None:
+        if "/openai/" in self.path:
+            refusal = envelopes.for_openai(refusal)
         self._send(refusal.status, refusal.headers(), refusal.body)
 
     def _send(self, status: int, fields: Mapping[str, str], body: bytes) -> None:
@@ -176,12 +223,20 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def _wants_stream(body: bytes) -> bool:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(asked, dict) and asked.get("stream") is True
+
+
 def _no_route() -> envelopes.RefusedError:
     return envelopes.refused(http.HTTPStatus.NOT_FOUND, "UnknownOperationException", "There is no such operation.")
 
 
-# An OpenAI-compatible route, openai/v1/chat/completions, would stand here, too.
 _OPERATIONS: dict[str, Callable[[Handler, bytes], None]] = {
     "invocations": Handler.invoke,
     "invocations-response-stream": Handler.invoke_stream,
+    "openai/v1/chat/completions": Handler.chat,
 }

@@ -8,7 +8,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from sm_ask.errors import ConfigError
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT = 5.0
 _PING_TIMEOUT = 2.0
 _READ_SIZE = 65_536
+
+#: The routes of a container.
+INVOCATIONS: Final = "/invocations"
+CHAT: Final = "/v1/chat/completions"
 
 StopReason = Literal["gone", "slow", "closing"]
 
@@ -64,6 +68,8 @@ class Invocation:
     accept: str = "*/*"
     custom_attributes: str | None = None
     streaming: bool = False
+    #: The container's route: its one for SageMaker, or that of OpenAI's chat.
+    path: str = INVOCATIONS
     stop: Stop = field(default_factory=Stop)
 
 
@@ -135,7 +141,7 @@ class RemoteContainer:
         """Take the container's URL, and headers that it wants with every request."""
         self._https, self._host, self._port, path = _parsed(url)
         self._own_route = path not in {"", "/"}
-        self._path = path if self._own_route else "/invocations"
+        self._path = path
         self._headers = dict(headers or {})
 
     def ping(self) -> bool:
@@ -153,7 +159,8 @@ class RemoteContainer:
             # http.client lets go of the socket while its response still reads from it.
             cut = partial(_cut, connection.sock)
             call.stop.then(cut)
-            connection.request("POST", self._path, call.body, {**_headers(call), **self._headers})
+            path = self._path if self._own_route else call.path
+            connection.request("POST", path, call.body, {**_headers(call), **self._headers})
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http
 import json
 import uuid
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sm_ask.local import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ACCOUNT: Final = "000000000000"
 _REGION: Final = "us-east-1"
@@ -18,11 +21,12 @@ _CONTAINER: Final = "primary"
 class RefusedError(Exception):
     """A request that gets an error for an answer: its HTTP status, its type on the wire and its JSON body."""
 
-    def __init__(self, status: int, kind: str | None, body: dict[str, str | int]) -> None:
+    def __init__(self, status: int, kind: str | None, body: Mapping[str, Any]) -> None:
         """Take the three."""
         super().__init__(kind or status)
         self.status = status
         self.kind = kind
+        self.fields = body
         self.body = json.dumps(body).encode()
 
     def headers(self) -> dict[str, str]:
@@ -90,6 +94,14 @@ def broken_answer(endpoint: str, status: int) -> RefusedError:
     """Report a container that broke off within a response that was not streamed."""
     message = f"Received server error ({status}) from {_CONTAINER} and could not load the entire response body"
     return _model_error(endpoint, "INTERNAL_FAILURE_FROM_MODEL", message, status, "")
+
+
+def for_openai(refusal: RefusedError) -> RefusedError:
+    """Put a refusal into the shape of OpenAI's errors, with the container's own status where it gave one."""
+    status = int(refusal.fields.get("OriginalStatusCode") or refusal.status)
+    kind = "invalid_request_error" if status < http.HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    known = {"message": refusal.fields["Message"], "type": kind, "param": None, "code": refusal.kind}
+    return RefusedError(status, None, {"error": known})
 
 
 def broken_stream(*, slow: bool) -> bytes:

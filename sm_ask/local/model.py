@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sm_ask.errors import ConfigError
 from sm_ask.local import tgi
-from sm_ask.local.container import Body, Invocation, Reply
+from sm_ask.local.container import CHAT, INVOCATIONS, Body, Invocation, Reply
 from sm_ask.local.llama import INSTALL, Llama
 
 if TYPE_CHECKING:
@@ -83,11 +83,12 @@ class BuiltInModel:
             body = json.loads(call.body)
         except (ValueError, RecursionError) as error:
             return _refused(400, f"the body is not JSON: {error}")
-        if isinstance(body, dict) and "inputs" in body:
+        if isinstance(body, dict) and "inputs" in body and call.path == INVOCATIONS:
             return self._generate(call, body)
         if isinstance(body, dict) and "messages" in body:
             return self._chat(call, body)
-        return _refused(400, "Cannot find suitable handler for request. Expected one of: ['messages', 'inputs']")
+        expected = ["messages", "inputs"] if call.path == INVOCATIONS else ["messages"]
+        return _refused(400, f"Cannot find suitable handler for request. Expected one of: {expected}")
 
     def close(self) -> None:
         """End llama.cpp's process."""
@@ -97,7 +98,7 @@ class BuiltInModel:
         if "repetition_penalty" in body:
             body["repeat_penalty"] = body.pop("repetition_penalty")
         asked = dataclasses.replace(call, body=json.dumps(body).encode())
-        return self._llama.route("/v1/chat/completions").invoke(asked)
+        return self._llama.route(CHAT).invoke(asked)
 
     def _generate(self, call: Invocation, body: dict[str, Any]) -> Reply:
         try:
