@@ -11,7 +11,7 @@ import typer
 from sm_ask import profiles
 from sm_ask.cli.connection import settle
 from sm_ask.cli.options import CallOptions, expanded
-from sm_ask.cli.token import Ttl, mint
+from sm_ask.cli.token import Ttl, announce, mint
 from sm_ask.errors import ConfigError
 from sm_ask.render import output, shell
 from sm_ask.render.output import Output
@@ -51,6 +51,7 @@ def env(
     target = Target(str(setup.settings.endpoint), setup.settings.inference_component).checked()
     entry, made = mint(setup, ttl, timeout=call.timeout)
     url = base_url(entry, target)
+    announce(made)
     if as_json:
         known = {"base_url": url, "api_key": made.token, "model": "", "region": made.region}
         out.json({**known, "expires": made.expires.isoformat()})

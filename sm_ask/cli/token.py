@@ -39,6 +39,7 @@ def token(
     """
     out = Output()
     _, made = mint(settle(call), ttl, timeout=call.timeout)
+    announce(made)
     if as_json:
         out.json({"token": made.token, "expires": made.expires.isoformat(), "region": made.region})
     else:
@@ -46,12 +47,16 @@ def token(
 
 
 def mint(setup: Setup, ttl: float | None, *, timeout: float | None) -> tuple[Entry, Bearer]:
-    """Make a token, and say on stderr what it allows."""
+    """Give the way into AWS, and a token from there."""
     from sm_ask.aws.bearer import USUAL, bearer
     from sm_ask.aws.session import enter
 
     entry = enter(access_to(setup), timeout=timeout or _PATIENCE, tell=output.note)
-    made = bearer(entry, USUAL if ttl is None else ttl)
+    return entry, bearer(entry, USUAL if ttl is None else ttl)
+
+
+def announce(made: Bearer) -> None:
+    """Say on stderr what a token allows, and until when."""
     until = f"{made.expires:%Y-%m-%d %H:%M:%S} UTC"
     if made.cut:
         until += ", when the credentials end"
@@ -61,4 +66,3 @@ def mint(setup: Setup, ttl: float | None, *, timeout: float | None) -> tuple[Ent
         f"the token has the rights of {made.holder} in {made.region} until {until}: "
         "who has it can call every endpoint there that these credentials may invoke"
     )
-    return entry, made
