@@ -321,7 +321,8 @@ def test_hostile_values_reach_what_a_shell_starts(reader, tmp_path):
 def test_eval_in_bash_and_back():
     """The whole way: the variables are there for what comes next, and `--unset` takes them away."""
     ask = shlex.join([SM_ASK, "env", *WEST, "-e", "ep"])
-    program = f'eval "$({ask})" && env | grep ^OPENAI_ | sort -r | cut -c1-38; eval "$({ask} --unset)" && env | grep -c ^OPENAI_'
+    found = "env | grep ^OPENAI_"
+    program = f'eval "$({ask})" && {found} | sort -r | cut -c1-38; eval "$({ask} --unset)" && {found} | wc -l'
     environ = {**os.environ, "SHELL": "/bin/bash"}
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False, env=environ)
     assert done.stdout.splitlines() == [

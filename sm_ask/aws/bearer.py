@@ -33,7 +33,8 @@ class Bearer(NamedTuple):
     token: str
     expires: dt.datetime
     region: str
-    holder: str
+    #: None for the endpoint on this machine, which nobody has rights in.
+    holder: str | None
     #: Whether it ends before the time asked for, because the credentials do.
     cut: bool = False
     #: Whether the credentials are a session's, whose unknown end may come first.
@@ -79,10 +80,10 @@ def _signed(keys: ReadOnlyCredentials, region: str, seconds: int) -> tuple[str, 
     return _PREFIX + base64.b64encode(text.encode()).decode(), moment
 
 
-def _holder(entry: Entry) -> str:
+def _holder(entry: Entry) -> str | None:
     """Say whose authority it is, as far as that is known without asking."""
     if entry.credentials is None:
-        return "nobody in AWS"
+        return None
     if isinstance(entry.credentials, Assumed) and entry.credentials.arn:
         return entry.credentials.arn
     account = f" (account {entry.access.expect_account})" if entry.access.expect_account else ""

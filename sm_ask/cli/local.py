@@ -34,4 +34,6 @@ def serve(
     with Service(open_container(model, container), name=name, port=port) as service:
         output.note(f"endpoint {name} at {service.url}; end with Ctrl-C")
         output.note(f"any SDK: AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={service.url}")
+        named = "" if name == "local" else f" -e {name}"
+        output.note(f'any OpenAI tool: eval "$(sm-ask env -p local{named} --endpoint-url {service.url})"')
         threading.Event().wait()

@@ -58,6 +58,9 @@ def mint(setup: Setup, ttl: float | None, *, timeout: float | None) -> tuple[Ent
 def announce(made: Bearer) -> None:
     """Say on stderr what a token allows, and until when."""
     until = f"{made.expires:%Y-%m-%d %H:%M:%S} UTC"
+    if made.holder is None:
+        output.note(f"the token opens the endpoint on this machine, and nothing in AWS, until {until}")
+        return
     if made.cut:
         until += ", when the credentials end"
     if made.open_end:
