@@ -72,3 +72,16 @@ class Answer(NamedTuple):
     attempts: int
     request_id: str | None
     variant: str | None
+
+
+class Source(NamedTuple):
+    """A place in a document that an answer is to rest on: its first and last line, or its page, where one is known.
+
+    ``cited`` says whether the answer names it, ``quote`` what the answer quotes from it; None where nobody looked.
+    """
+
+    path: str
+    lines: tuple[int, int] | None = None
+    page: int | None = None
+    cited: bool | None = None
+    quote: str | None = None

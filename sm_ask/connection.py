@@ -7,14 +7,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask import handlers, profiles
-from sm_ask.ask import Policy
-from sm_ask.errors import ConfigError
+from sm_ask.ask import Policy, ask
+from sm_ask.chat import Answer
+from sm_ask.envelope import Asked
+from sm_ask.errors import ConfigError, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sm_ask.ask import Event
     from sm_ask.aws.runtime import Runtime
     from sm_ask.aws.session import Access
+    from sm_ask.chat import Request
     from sm_ask.handlers import Handler
     from sm_ask.profiles import Profile
 
@@ -55,10 +59,26 @@ class Connection(NamedTuple):
         """The region that the client ended up with."""
         return str(self.runtime.client.meta.region_name)
 
-    @property
-    def streams(self) -> bool:
-        """Whether the answer can come in pieces."""
-        return self.handler.streams and self.runtime.target.can_stream
+    def ask(self, request: Request, *, raw: bool = False) -> Iterator[Event]:
+        """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one."""
+        return ask(self.fitted(request), self.handler, self.runtime, self.policy, raw=raw)
+
+    def answer(self, request: Request) -> Answer:
+        """Give the whole answer to one question; raises SmAskError."""
+        for event in self.ask(request):
+            if isinstance(event, Answer):
+                return event
+        raise UnusableError("the question ended without an answer")
+
+    def fitted(self, request: Request) -> Request:
+        """Give the request, for a whole answer where none can come in pieces."""
+        streams = self.handler.streams and self.runtime.target.can_stream
+        return request._replace(stream=request.stream and streams)
+
+    def asked(self) -> Asked:
+        """Say who is asked."""
+        target = self.runtime.target
+        return Asked(target.endpoint, target.inference_component, self.region, self.handler.name)
 
 
 @contextlib.contextmanager

@@ -121,7 +121,8 @@ def test_a_closed_pipe_ends_at_once_and_stops_the_generation(url):
     """`| head -c 20`: silent, 141, and the model is free for the next question."""
     at = ["-e", "local", "--region", "us-east-1", "--endpoint-url", url]
     environ = dict(os.environ)
-    arguments = [SM_ASK, "prompt", "Count to 300", *at, "--max-tokens", "2000"]
+    story = ["Tell me a very long story about a lighthouse", "--temperature", "0", "--max-tokens", "2000"]
+    arguments = [SM_ASK, "prompt", *story, *at]
     command = ["bash", "-c", '"$@" 2>err | head -c 20; echo " ${PIPESTATUS[0]}"; cat err', "-", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environ, check=False, cwd=environ["HOME"])
     assert done.stdout[20:] == " 141\n"

@@ -100,7 +100,7 @@ def test_a_system_prompt_stands_before_it_all(asked):
 def test_json_names_the_sources(asked):
     done, _ = asked("Who?", "--doc", "a", "--doc", "b", "--json", a="1", b="2")
     sources = json.loads(done.out)["sources"]
-    assert sources == [{"path": path, "lines": None, "cited": None, "quote": None} for path in ("a", "b")]
+    assert sources == [{"path": path, "lines": None, "page": None, "cited": None, "quote": None} for path in ("a", "b")]
 
 
 @pytest.mark.parametrize(("question", "word"), [("", "the question is empty"), (" \n", "the question is empty")])

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sm_ask import documents, qa
+from sm_ask.chat import Source
 from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
 from sm_ask.cli.question import instruction, put
 from sm_ask.cli.stdin import Stdin
@@ -39,7 +40,7 @@ def answer(
     text = instruction(question, "the question", stdin).removesuffix("\n")
     sources = gather(doc, stdin, encoding)
     layout = stdin.document(template, None).text if template else None
-    put(qa.grounded(text, sources, layout), call, options, [source.path for source in sources])
+    put(qa.grounded(text, sources, layout), call, options, [Source(source.path) for source in sources])
 
 
 def gather(patterns: list[str], stdin: Stdin, encoding: str | None) -> list[Document]:

@@ -6,7 +6,6 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from sm_ask.ask import ask
 from sm_ask.chat import Message, Request
 from sm_ask.cli.connection import connect, settle
 from sm_ask.documents import STDIN, decode
@@ -17,6 +16,7 @@ from sm_ask.render.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sm_ask.chat import Source
     from sm_ask.cli.options import CallOptions, QuestionOptions
     from sm_ask.cli.stdin import Stdin
     from sm_ask.connection import Connection
@@ -42,7 +42,7 @@ def argument(text: str, name: str) -> str:
     return text
 
 
-def put(message: Message, call: CallOptions, question: QuestionOptions, sources: Sequence[str] = ()) -> None:
+def put(message: Message, call: CallOptions, question: QuestionOptions, sources: Sequence[Source] = ()) -> None:
     """Ask one message and show its answer, or only the request."""
     out = Output()
     if question.raw and question.as_json:
@@ -52,7 +52,7 @@ def put(message: Message, call: CallOptions, question: QuestionOptions, sources:
     system = question.system if question.system is not None else setup.settings.system
     messages = (Message("system", argument(system, "the system prompt")), message) if system else (message,)
     with connect(setup, debug=call.debug, dry_run=question.dry_run) as connection:
-        asked = Request(messages, params, question.stream and connection.streams)
+        asked = connection.fitted(Request(messages, params, question.stream))
         if question.dry_run:
             request.show(_sketch(asked, connection), out, as_json=question.as_json)
             return
@@ -78,16 +78,10 @@ def _encode(name: str, value: Any) -> None:  # noqa: ANN401 - JSON
 
 
 def _show(
-    asked: Request, connection: Connection, question: QuestionOptions, out: Output, sources: Sequence[str]
+    asked: Request, connection: Connection, question: QuestionOptions, out: Output, sources: Sequence[Source]
 ) -> None:
-    events = ask(asked, connection.handler, connection.runtime, connection.policy, raw=question.raw)
-    target = connection.runtime.target
-    answer.show(
-        events,
-        out,
-        answer.Style(question.as_json, question.markdown, question.usage, question.require_complete),
-        answer.Asked(target.endpoint, target.inference_component, connection.region, connection.handler.name, sources),
-    )
+    style = answer.Style(question.as_json, question.markdown, question.usage, question.require_complete)
+    answer.show(connection.ask(asked, raw=question.raw), out, style, connection.asked()._replace(sources=sources))
 
 
 def _sketch(asked: Request, connection: Connection) -> request.Sketch:

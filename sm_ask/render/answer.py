@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.ask import Pause
 from sm_ask.chat import Answer, Text
+from sm_ask.envelope import envelope
 from sm_ask.errors import IncompleteError, SmAskError, UnusableError
 from sm_ask.render import output
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
 
     from sm_ask.ask import Event
-    from sm_ask.chat import Timing
+    from sm_ask.envelope import Asked
     from sm_ask.render.output import Output
-
-
-class Asked(NamedTuple):
-    """Who was asked, for the JSON."""
-
-    endpoint: str
-    inference_component: str | None
-    region: str
-    handler: str
-    sources: Sequence[str] = ()
 
 
 class Style(NamedTuple):
@@ -169,38 +160,3 @@ def usage_line(answer: Answer) -> str:
         if generating > 0.01 and usage.output_tokens:  # noqa: PLR2004 - below that the answer came whole
             parts.append(f"{mark}{usage.output_tokens / generating:.0f} tok/s")
     return " · ".join([*parts, f"{timing.total_s:.1f} s"])
-
-
-def envelope(text: str, answer: Answer | None, asked: Asked, error: SmAskError | None) -> dict[str, Any]:
-    """Give the one shape of JSON that every command writes."""
-    return {
-        "answer": text,
-        "reasoning": (answer.reasoning or None) if answer else None,
-        "finish_reason": answer.finish_reason if answer else None,
-        "usage": answer.usage._asdict() if answer else None,
-        "timing": _rounded(answer.timing) if answer else None,
-        "endpoint": asked.endpoint,
-        "variant": answer.variant if answer else None,
-        "inference_component": asked.inference_component,
-        "region": asked.region,
-        "handler": asked.handler,
-        "attempts": answer.attempts if answer else error.attempts if error else 0,
-        "request_id": answer.request_id if answer else error.request_id if error else None,
-        "sources": [{"path": path, "lines": None, "cited": None, "quote": None} for path in asked.sources],
-        "error": _error(error) if error else None,
-    }
-
-
-def _rounded(timing: Timing) -> dict[str, float | None]:
-    return {name: None if value is None else round(value, 4) for name, value in timing._asdict().items()}
-
-
-def _error(error: SmAskError) -> dict[str, Any]:
-    return {
-        "kind": error.kind,
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "retryable": error.retryable,
-        "maybe_charged": error.maybe_charged,
-    }

@@ -1,0 +1,57 @@
+"""The one shape of JSON that every command writes of an answer, or of what came in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sm_ask.chat import Answer, Source, Timing
+    from sm_ask.errors import SmAskError
+
+
+class Asked(NamedTuple):
+    """Who was asked, and about what."""
+
+    endpoint: str
+    inference_component: str | None
+    region: str
+    handler: str
+    sources: Sequence[Source] = ()
+
+
+def envelope(text: str | None, answer: Answer | None, asked: Asked, error: SmAskError | None) -> dict[str, Any]:
+    """Give the object; the text is None where no answer came, and the answer where it is not whole."""
+    return {
+        "answer": text,
+        "reasoning": (answer.reasoning or None) if answer else None,
+        "finish_reason": answer.finish_reason if answer else None,
+        "usage": answer.usage._asdict() if answer else None,
+        "timing": _rounded(answer.timing) if answer else None,
+        "endpoint": asked.endpoint,
+        "variant": answer.variant if answer else None,
+        "inference_component": asked.inference_component,
+        "region": asked.region,
+        "handler": asked.handler,
+        "attempts": answer.attempts if answer else error.attempts if error else 0,
+        "request_id": answer.request_id if answer else error.request_id if error else None,
+        "sources": [source._asdict() for source in asked.sources],
+        "error": fault(error) if error else None,
+    }
+
+
+def _rounded(timing: Timing) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 4) for name, value in timing._asdict().items()}
+
+
+def fault(error: SmAskError) -> dict[str, Any]:
+    """Give what a script may want to know of an error."""
+    return {
+        "kind": error.kind,
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "maybe_charged": error.maybe_charged,
+    }
