@@ -111,7 +111,7 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
 def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, dry_run: bool) -> Connection:
     # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
     from sm_ask.aws.runtime import Runtime, Target
-    from sm_ask.aws.session import open_client
+    from sm_ask.aws.session import enter
 
     settings, defaults = setup.settings, Policy()
     target = Target(
@@ -129,8 +129,9 @@ def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, 
         wait=setup.wait or defaults.wait,
         resend_unsafe=setup.resend_unsafe,
     )
-    client = open_client(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
+    entry = enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
     patience = settings.idle_timeout
+    client = entry.runtime()
     runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
     return Connection(runtime, handler, policy, settings)
 

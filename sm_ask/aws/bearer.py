@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from sm_ask.aws import identity, origins
 from sm_ask.aws.hops import Assumed
-from sm_ask.aws.session import SERVICE
+from sm_ask.aws.loader import SERVICE
 from sm_ask.errors import ConfigError, CredentialsError, UsageError
 
 if TYPE_CHECKING:

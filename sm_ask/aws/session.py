@@ -11,12 +11,12 @@ import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
-from botocore.loaders import Loader
 
 from sm_ask import __version__
 from sm_ask.aws import settings, sources
 from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
+from sm_ask.aws.loader import SERVICE, RuntimeLoader
 from sm_ask.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from sm_ask.aws.metadata import Metadata
     from sm_ask.aws.settings import Setting
 
-SERVICE = "sagemaker-runtime"
-#: Which services may be spoken to: the runtime, and those that credentials come from.
-SERVICES = (SERVICE, "sts", "sso", "sso-oidc", "signin")
 CONNECT_TIMEOUT = 5.0
 #: For whoever gives credentials; each request to a model says its own.
 _READ_TIMEOUT = 5.0
@@ -67,6 +64,47 @@ class Access(NamedTuple):
     connections: int = 1
 
 
+class Place(NamedTuple):
+    """Where AWS is spoken to, before it is known as whom: a session whose settings are checked."""
+
+    session: Session
+    access: Access
+    region: Setting
+    #: The address that AWS's own settings put in the place of the runtime's.
+    override: Setting | None
+    metadata: Callable[[], Metadata]
+    desk: Callable[[], Desk]
+    tell: Callable[[str], None] = _silent
+
+    def first(self, left: sources.Left = sources.nobody) -> Credentials:
+        """Give the credentials that come before any role of sm-ask's own; ``left`` hears of the sources without any."""
+        credentials = sources.load(self.session, self.desk, self.metadata, self.region.value, left)
+        if credentials.method == "assume-role-with-web-identity":
+            _override(self.session, self.access, "sts", self.tell)
+        if credentials.method == "env" and self.session.profile:
+            self.tell(f"the keys in AWS_ACCESS_KEY_ID are used, not the profile {self.session.profile} of AWS_PROFILE")
+        return credentials
+
+    def last(self, first: Credentials) -> Credentials:
+        """Give the session of the last role to assume, not yet fetched; the same credentials if there is none."""
+        access = self.access
+        if not access.hops:
+            return first
+        from sm_ask.aws.hops import chain
+
+        if access.expect_account:
+            from sm_ask.aws import identity
+
+            identity.expect(access.expect_account, access.hops[-1].account)
+        return chain(access.hops, first, self.desk())
+
+    def entry(self, credentials: Credentials | None) -> Entry:
+        """Go in with these credentials, which every client then has."""
+        if credentials is not None:
+            self.session.register_component("credential_provider", sources.Fixed(credentials))
+        return Entry(self.session, self.access, self.region, self.override, credentials, self.tell)
+
+
 class Entry(NamedTuple):
     """A session whose region, address and credentials are settled; the credentials are None for unsigned calls."""
 
@@ -83,6 +121,13 @@ class Entry(NamedTuple):
         _override(self.session, self.access, "sts", self.tell)
         return self.client("sts")
 
+    def runtime(self) -> BaseClient:
+        """Open a client that never sends a request twice; safe to share between threads once it is made."""
+        client = self.client(SERVICE)
+        client.meta.events.register("before-call", _limit_read)
+        client.meta.events.register("before-parse", readable)
+        return client
+
     def client(self, service: str) -> BaseClient:
         """Open a client with these credentials."""
         key, secret = self.access.keys or (None, None)
@@ -96,36 +141,39 @@ class Entry(NamedTuple):
             )
 
 
-def open_client(
-    access: Access, *, timeout: float, signed: bool = True, tell: Callable[[str], None] = _silent
-) -> BaseClient:
-    """Open a client that never sends a request twice; safe to share between threads once it is made."""
-    client = enter(access, timeout=timeout, signed=signed, tell=tell).client(SERVICE)
-    client.meta.events.register("before-call", _limit_read)
-    client.meta.events.register("before-parse", readable)
-    return client
+def open_client(access: Access, *, timeout: float, tell: Callable[[str], None] = _silent) -> BaseClient:
+    """Open a client for the runtime."""
+    return enter(access, timeout=timeout, tell=tell).runtime()
 
 
 def enter(access: Access, *, timeout: float, signed: bool = True, tell: Callable[[str], None] = _silent) -> Entry:
     """Settle region, address and credentials, and check what was asked to be checked; ``tell`` takes warnings."""
     with translated(bad_value=ConfigError):
-        session = _session(access, timeout, signed=signed)
-        settings.check(session)
-        override = _override(session, access, SERVICE, tell)
-        metadata = functools.cache(lambda: _metadata(session, tell))
-        region = settings.region(access.region, session, lambda: metadata().region())
-        # So that every client, those that botocore opens for itself among them, is in one region.
-        session.set_config_variable("region", region.value)
-        _check_partition(session, region.value, access.hops, tell)
+        place = settle(access, timeout=timeout, signed=signed, tell=tell)
         credentials = None
         if signed and access.keys is None:
-            credentials = _credentials(session, access, region.value, metadata, tell)
-    entry = Entry(session, access, region, override, credentials, tell)
+            credentials = place.last(place.first())
+            sources.settle(place.session, credentials)
+    entry = place.entry(credentials)
     if access.expect_account and credentials is not None:
         from sm_ask.aws import identity
 
         identity.expect(access.expect_account, identity.identify(credentials, entry.sts).account)
     return entry
+
+
+def settle(access: Access, *, timeout: float, signed: bool = True, tell: Callable[[str], None] = _silent) -> Place:
+    """Settle region and address; botocore's own errors come as they are."""
+    session = _session(access, timeout, signed=signed)
+    settings.check(session)
+    override = _override(session, access, SERVICE, tell)
+    metadata = functools.cache(lambda: _metadata(session, tell))
+    region = settings.region(access.region, session, lambda: metadata().region())
+    # So that every client, those that botocore opens for itself among them, is in one region.
+    session.set_config_variable("region", region.value)
+    _check_partition(session, region.value, access.hops, tell)
+    desk = functools.cache(lambda: _desk(session, access, region.value, tell))
+    return Place(session, access, region, override, metadata, desk, tell)
 
 
 def _session(access: Access, timeout: float, *, signed: bool) -> Session:
@@ -145,7 +193,7 @@ def _session(access: Access, timeout: float, *, signed: bool) -> Session:
             signature_version=None if signed else UNSIGNED,
         )
     )
-    session.register_component("data_loader", _RuntimeLoader())
+    session.register_component("data_loader", RuntimeLoader())
     session.set_config_variable("sts_regional_endpoints", "regional")
     if not access.override:
         session.set_config_variable("ignore_configured_endpoint_urls", value=True)
@@ -196,28 +244,6 @@ def _check_partition(session: Session, region: str, hops: Iterable[Hop], tell: C
             raise ConfigError(f"{hop.role_arn} is in the partition {hop.partition}, and {region} is in {home}")
 
 
-def _credentials(
-    session: Session, access: Access, region: str, metadata: Callable[[], Metadata], tell: Callable[[str], None]
-) -> Credentials:
-    desk = functools.cache(lambda: _desk(session, access, region, tell))
-    credentials = sources.load(session, desk, metadata, region)
-    if credentials.method == "assume-role-with-web-identity":
-        _override(session, access, "sts", tell)
-    if credentials.method == "env" and session.profile:
-        tell(f"the keys in AWS_ACCESS_KEY_ID are used, not the profile {session.profile} of AWS_PROFILE")
-    if access.hops:
-        from sm_ask.aws.hops import chain
-
-        if access.expect_account:
-            from sm_ask.aws import identity
-
-            identity.expect(access.expect_account, access.hops[-1].account)
-        credentials = chain(access.hops, credentials, desk())
-    sources.settle(session, credentials)
-    session.register_component("credential_provider", sources.Fixed(credentials))
-    return credentials
-
-
 def _desk(session: Session, access: Access, region: str, tell: Callable[[str], None]) -> Desk:
     from sm_ask.aws.cache import Cache, location
     from sm_ask.aws.hops import Desk
@@ -239,38 +265,3 @@ def _desk(session: Session, access: Access, region: str, tell: Callable[[str], N
 
 def _limit_read(params: dict[str, Any], **_: object) -> None:
     params["context"]["read_timeout"] = read_timeout.get()
-
-
-class _RuntimeLoader(Loader):
-    """Loads what few services need: a fifth of the client's start-up time goes into data about all the others."""
-
-    def list_available_services(self, type_name: str) -> list[str]:
-        """Name the services, without looking for four hundred of them on the disk."""
-        del type_name
-        return list(SERVICES)
-
-    def load_data_with_path(self, name: str) -> tuple[Any, str]:
-        """Derive the old table of all services' endpoints from the partitions; the service's own rules decide."""
-        if name != "endpoints":
-            return super().load_data_with_path(name)
-        data, path = super().load_data_with_path("partitions")
-        return {"version": 3, "partitions": [_partition(partition) for partition in data["partitions"]]}, path
-
-
-def _partition(partition: dict[str, Any]) -> dict[str, Any]:
-    outputs = partition["outputs"]
-    suffix, dual = outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
-    variants = [
-        {"tags": ["fips"], "dnsSuffix": suffix, "hostname": "{service}-fips.{region}.{dnsSuffix}"},
-        {"tags": ["dualstack"], "dnsSuffix": dual, "hostname": "{service}.{region}.{dnsSuffix}"},
-        {"tags": ["dualstack", "fips"], "dnsSuffix": dual, "hostname": "{service}-fips.{region}.{dnsSuffix}"},
-    ]
-    hostname = {"hostname": "{service}.{region}.{dnsSuffix}", "protocols": ["https"], "signatureVersions": ["v4"]}
-    return {
-        "partition": partition["id"],
-        "dnsSuffix": suffix,
-        "regionRegex": partition["regionRegex"],
-        "regions": {},
-        "services": {},
-        "defaults": {**hostname, "variants": variants},
-    }

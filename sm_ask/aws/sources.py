@@ -15,12 +15,16 @@ from sm_ask.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from botocore.credentials import Credentials
     from botocore.session import Session
 
     from sm_ask.aws.hops import Desk
     from sm_ask.aws.metadata import Metadata
+
+    #: Hears the name of a source without credentials, and what it lacks.
+    Left: TypeAlias = Callable[[str, str], None]
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -37,19 +41,52 @@ class Fixed:
         return self.credentials
 
 
-def load(session: Session, desk: Callable[[], Desk], metadata: Callable[[], Metadata], region: str) -> Credentials:
-    """Give the first credentials that a source has; CredentialsError where none has any, or one is broken."""
+def nobody(_: str, __: str) -> None:
+    """Hear of a source, and forget it."""
+
+
+def load(
+    session: Session, desk: Callable[[], Desk], metadata: Callable[[], Metadata], region: str, left: Left = nobody
+) -> Credentials:
+    """Give the first credentials that a source has; CredentialsError where none has any, or one is broken.
+
+    ``left`` hears the name of each source that has none, in their order, and what it lacks.
+    """
     explicit = "profile" in session.instance_variables()
     if not explicit:
         _check_keys()
     imds = _Instance(metadata)
     try:
-        credentials = _resolver(session, desk, imds, region).load_credentials()
+        for provider in _resolver(session, desk, imds, region).providers:
+            found: Credentials | None = provider.load()
+            if found is not None:
+                return found
+            method = str(provider.METHOD)
+            if lacks := _LACKS.get(method):
+                left(_source(method, session), imds.why if method == "iam-role" else lacks)
     except aws.InvalidConfigError as error:
         raise CredentialsError(str(error)) from error
-    if credentials is None:
-        raise _nothing(session, imds, explicit=explicit)
-    return credentials
+    raise _nothing(session, imds, explicit=explicit)
+
+
+#: What each source would need; those of old that nobody has any more are not told of.
+_LACKS = {
+    "env": "AWS_ACCESS_KEY_ID is not set",
+    "assume-role": "no role_arn",
+    "assume-role-with-web-identity": "no web identity token",
+    "sso": "no SSO sign-in",
+    "login": "no sign-in with aws login",
+    "shared-credentials-file": "no keys in ~/.aws/credentials",
+    "custom-process": "no credential_process",
+    "config-file": "no keys in ~/.aws/config",
+    "container-role": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and ..._FULL_URI are not set",
+    "iam-role": "nobody answers",
+}
+_PLACES = {"env": "environment", "container-role": "container", "iam-role": "EC2 instance metadata"}
+
+
+def _source(method: str, session: Session) -> str:
+    return _PLACES.get(method) or f"profile {session.profile or 'default'}"
 
 
 def settle(session: Session, credentials: Credentials) -> None:

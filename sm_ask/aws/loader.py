@@ -1,0 +1,46 @@
+"""botocore's data, without what is about services that nobody asks here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.loaders import Loader
+
+SERVICE = "sagemaker-runtime"
+#: Which services may be spoken to: the runtime, and those that credentials come from.
+SERVICES = (SERVICE, "sts", "sso", "sso-oidc", "signin")
+
+
+class RuntimeLoader(Loader):
+    """Loads what few services need: a fifth of the client's start-up time goes into data about all the others."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Name the services, without looking for four hundred of them on the disk."""
+        del type_name
+        return list(SERVICES)
+
+    def load_data_with_path(self, name: str) -> tuple[Any, str]:
+        """Derive the old table of all services' endpoints from the partitions; the service's own rules decide."""
+        if name != "endpoints":
+            return super().load_data_with_path(name)
+        data, path = super().load_data_with_path("partitions")
+        return {"version": 3, "partitions": [_partition(partition) for partition in data["partitions"]]}, path
+
+
+def _partition(partition: dict[str, Any]) -> dict[str, Any]:
+    outputs = partition["outputs"]
+    suffix, dual = outputs["dnsSuffix"], outputs["dualStackDnsSuffix"]
+    variants = [
+        {"tags": ["fips"], "dnsSuffix": suffix, "hostname": "{service}-fips.{region}.{dnsSuffix}"},
+        {"tags": ["dualstack"], "dnsSuffix": dual, "hostname": "{service}.{region}.{dnsSuffix}"},
+        {"tags": ["dualstack", "fips"], "dnsSuffix": dual, "hostname": "{service}-fips.{region}.{dnsSuffix}"},
+    ]
+    hostname = {"hostname": "{service}.{region}.{dnsSuffix}", "protocols": ["https"], "signatureVersions": ["v4"]}
+    return {
+        "partition": partition["id"],
+        "dnsSuffix": suffix,
+        "regionRegex": partition["regionRegex"],
+        "regions": {},
+        "services": {},
+        "defaults": {**hostname, "variants": variants},
+    }
