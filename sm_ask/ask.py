@@ -7,8 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from sm_ask.chat import Answer, Finish, Request, Text, Timing, Usage
-from sm_ask.errors import IncompleteError, NotReadyError, SmAskError, UnknownOutcomeError, UnusableError
+from sm_ask.chat import Answer, Finish, Request, Text, Timing, ToolCall, Usage
+from sm_ask.errors import IncompleteError, NotReadyError, SmAskError, UnknownOutcomeError, UnusableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,17 +67,18 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Event: TypeAlias = Text | bytes | Pause | Answer
+Event: TypeAlias = Text | ToolCall | bytes | Pause | Answer
 
 
 def ask(
     request: Request, handler: Handler, transport: Transport, policy: Policy, *, raw: bool = False
 ) -> Iterator[Event]:
-    """Yield the answer's text as it comes, pauses as they pass, and at the end one Answer.
+    """Yield the answer's text and calls of tools as they come, pauses as they pass, and at the end one Answer.
 
     With ``raw``, the container's bytes stand in the text's place, and a shape that the handler does not know is no
     error. Raises SmAskError; IncompleteError where only a part of the answer came.
     """
+    _refuse_tools(request, handler)
     body = handler.encode(request)
     tries = _Tries(policy)
     while True:
@@ -92,6 +93,13 @@ def ask(
         else:
             return
         yield from _sleep(failure, pause)
+
+
+def _refuse_tools(request: Request, handler: Handler) -> None:
+    """Raise UsageError where tools would be left out of the request in silence."""
+    said = any(message.calls or message.role == "tool" for message in request.messages)
+    if (request.tools or said) and not handler.tools:
+        raise UsageError(f"the handler {handler.name} knows no tools", hint="openai-chat does, as does its family")
 
 
 def _sleep(error: SmAskError, seconds: float) -> Iterator[Pause]:
@@ -153,11 +161,12 @@ class _Exchange:
         self.size = 0
         self.text: list[str] = []
         self.reasoning: list[str] = []
+        self.calls: dict[int, ToolCall] = {}
         self.finish = Finish(None, None)
         self.first_token: float | None = None
         self.started = time.monotonic()
 
-    def run(self, transport: Transport, body: bytes, deadline: float) -> Iterator[Text | bytes | Answer]:
+    def run(self, transport: Transport, body: bytes, deadline: float) -> Iterator[Text | ToolCall | bytes | Answer]:
         handler = self.handler
         reply = transport.send(
             body,
@@ -175,21 +184,24 @@ class _Exchange:
             reply.close()
         yield self._answer(reply)
 
-    def _texts(self, chunks: Iterator[bytes]) -> Iterator[Text]:
+    def _texts(self, chunks: Iterator[bytes]) -> Iterator[Text | ToolCall]:
         for delta in self.handler.decode(chunks, self.request):
             if isinstance(delta, Finish):
                 self.finish = delta
-                continue
-            self._note(delta)
-            yield delta
-        if not "".join(self.text).strip():
+            elif isinstance(delta, Text) or self.request.tools:
+                self._note(delta)
+                yield delta
+        if not ("".join(self.text).strip() or self.calls):
             why = f" (finish reason: {self.finish.reason})" if self.finish.reason else ""
             raise UnusableError(f"the model answered with no text{why}")
 
-    def _note(self, delta: Text) -> None:
+    def _note(self, delta: Text | ToolCall) -> None:
         self.began = True
         if self.first_token is None:
             self.first_token = time.monotonic() - self.started
+        if isinstance(delta, ToolCall):
+            self.calls[delta.place] = _joined(self.calls.get(delta.place), delta)
+            return
         if not delta.reasoning and not self.raw:
             self.size += len(delta.text)
         (self.reasoning if delta.reasoning else self.text).append(delta.text)
@@ -227,11 +239,12 @@ class _Exchange:
             text=text,
             reasoning=reasoning,
             finish_reason=self.finish.reason,
-            usage=self._usage(len(text) + len(reasoning)),
+            usage=self._usage(len(text) + len(reasoning) + sum(len(call.arguments) for call in self.calls.values())),
             timing=Timing(self.first_token, time.monotonic() - self.started),
             attempts=self.attempt,
             request_id=reply.request_id,
             variant=reply.variant,
+            calls=tuple(self.calls[place] for place in sorted(self.calls)),
         )
 
     def _usage(self, characters: int) -> Usage:
@@ -252,6 +265,12 @@ class _Exchange:
         came = f"{self.size:,} {'bytes' if self.raw else 'characters'}"
         message = f"the answer is incomplete after {came}: {error.message}"
         return IncompleteError(message, hint=error.hint, request_id=error.request_id)
+
+
+def _joined(call: ToolCall | None, more: ToolCall) -> ToolCall:
+    if call is None:
+        return more
+    return ToolCall(call.place, call.id or more.id, call.name or more.name, call.arguments + more.arguments)
 
 
 def _tokens(characters: int) -> int:

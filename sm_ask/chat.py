@@ -11,22 +11,40 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+
+class ToolCall(NamedTuple):
+    """A tool that the model calls, or a piece of the call: pieces with the same place belong together.
+
+    ``arguments`` is JSON as the model writes it, which need not be right.
+    """
+
+    place: int
+    id: str | None
+    name: str | None
+    arguments: str
 
 
 class Message(NamedTuple):
-    """One turn of a conversation."""
+    """One turn of a conversation: an assistant's may call tools, a tool's says which call it answers."""
 
     role: Role
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
 
 
 class Request(NamedTuple):
-    """What to ask: messages, oldest first, and parameters under sm-ask's canonical names or a container's own."""
+    """What to ask: messages, oldest first, and parameters under sm-ask's canonical names or a container's own.
+
+    ``tools`` describes what the model may call, in OpenAI's format.
+    """
 
     messages: tuple[Message, ...]
     params: Mapping[str, Any] = MappingProxyType({})
     stream: bool = True
+    tools: tuple[Mapping[str, Any], ...] = ()
 
 
 class Usage(NamedTuple):
@@ -51,7 +69,7 @@ class Finish(NamedTuple):
     usage: Usage | None
 
 
-Delta: TypeAlias = Text | Finish
+Delta: TypeAlias = Text | ToolCall | Finish
 
 
 class Timing(NamedTuple):
@@ -72,6 +90,7 @@ class Answer(NamedTuple):
     attempts: int
     request_id: str | None
     variant: str | None
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Source(NamedTuple):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -372,7 +373,7 @@ def test_a_file_in_a_folder_that_others_can_change_is_not_run(file, tmp_path):
 @pytest.mark.parametrize(
     ("encoding", "decoding", "words"),
     [
-        ("return 'text'", "return 5", ("str instead of bytes", "int instead of text")),
+        ("return 3", "return 5", ("int instead of bytes", "int instead of text")),
         ("return None", "return None", ("NoneType instead of bytes", "NoneType instead of text")),
         ("return model_kwargs['x']", "return {}['y']", ("KeyError: 'x'", "KeyError: 'y'")),
         ("raise SystemExit(3)", "raise SystemExit(3)", ("SystemExit: 3", "SystemExit: 3")),
@@ -391,6 +392,23 @@ def test_a_handler_that_fails(file, encoding, decoding, words):
     assert words[1] in caught.value.message
     assert handler.name in caught.value.message
     assert caught.value.maybe_charged
+
+
+@pytest.mark.parametrize("body", ["b'caf\\xc3\\xa9'", "'caf\\xe9'", "__import__('io').BytesIO(b'caf\\xc3\\xa9')"])
+def test_a_body_is_whatever_boto3_takes(file, body):
+    handler = choose(file(CLASS.format(f"return {body}", "pass")) + ":H")
+    assert handler.encode(Request(ASKED)) == "café".encode()
+
+
+def test_threads_leave_stdout_where_it_was(file):
+    handler = choose(file(CLASS.format("__import__('time').sleep(0.01); return b''", "pass")) + ":H")
+    before = sys.stdout
+    threads = [threading.Thread(target=handler.encode, args=[Request(ASKED)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.stdout is before
 
 
 def test_what_a_handler_prints_is_no_answer(file, capfd):

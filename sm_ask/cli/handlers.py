@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sm_ask import documents, handlers, profiles
-from sm_ask.chat import Finish, Message, Request
+from sm_ask.chat import Finish, Message, Request, Text
 from sm_ask.errors import InputError, UnusableError, UsageError
 from sm_ask.render import output, table
 
@@ -101,7 +101,7 @@ def _decoded(handler: handlers.Handler, path: str, *, stream: bool) -> dict[str,
     for delta in handler.decode([data], Request((), {}, stream)):
         if isinstance(delta, Finish):
             finish = delta
-        else:
+        elif isinstance(delta, Text):
             texts[delta.reasoning].append(delta.text)
     if not any(texts[False]):
         raise UnusableError("the response holds no text")

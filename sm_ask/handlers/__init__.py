@@ -34,6 +34,10 @@ class Handler(Protocol):
         """Whether the container can send its answer in pieces; where not, a whole one has to be asked for."""
 
     @property
+    def tools(self) -> bool:
+        """Whether a request may offer tools, and a conversation hold their calls."""
+
+    @property
     def custom_attributes(self) -> str | None:
         """What the container wants to hear beside each request, if anything."""
 

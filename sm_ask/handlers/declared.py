@@ -34,6 +34,8 @@ _DONE = "[DONE]"
 class Declared:
     """A handler from a mapping, as a profiles file holds it."""
 
+    tools = False
+
     def __init__(self, name: str, settings: Any, where: str) -> None:  # noqa: ANN401 - as the file has it
         """Check everything at once; ConfigError names the key that is wrong, after ``where`` the handler stands."""
         fields = Fields(settings, where, _KEYS)

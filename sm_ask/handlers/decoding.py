@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sm_ask import wire
-from sm_ask.chat import Delta, Finish, Text, Usage
+from sm_ask.chat import Delta, Finish, Text, ToolCall, Usage
 from sm_ask.errors import IncompleteError, ModelError, UnusableError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Piece(NamedTuple):
     ended: bool = False
     reason: str | None = None
     usage: Usage | None = None
+    calls: tuple[ToolCall, ...] = ()
 
 
 def deltas(
@@ -59,6 +60,7 @@ def deltas(
             yield Text(piece.reasoning, reasoning=True)
         if piece.text:
             yield Text(piece.text)
+        yield from piece.calls
         ended = ended or piece.ended
         reason = piece.reason or reason
         usage = piece.usage or usage

@@ -13,11 +13,13 @@ import os
 import re
 import stat
 import sys
+import threading
 import types
 from typing import TYPE_CHECKING, Any
 
 from sm_ask.chat import Finish, Text
 from sm_ask.errors import ConfigError, SmAskError, UnusableError
+from sm_ask.handlers.params import text_of
 from sm_ask.handlers.placing import joined
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _LARGEST = 10_000_000
 _LONGEST_CAUSE = 300
 _METHODS = ("transform_input", "transform_output")
+#: Where stdout leads is the whole process's, so one handler at a time may have it led away.
+_ASIDE = threading.RLock()
 
 
 class Body(bytes):
@@ -55,14 +59,19 @@ class Body(bytes):
 
 
 class Foreign:
-    """A handler whose two halves somebody else has written; it sees whole answers only."""
+    """A handler whose two halves somebody else has written; it sees whole answers only.
+
+    What it prints goes to stderr, unless it belongs to the program that asks.
+    """
 
     streams = False
+    tools = False
     custom_attributes = None
 
-    def __init__(self, name: str, found: Any) -> None:  # noqa: ANN401 - a class of somebody else's
+    def __init__(self, name: str, found: Any, *, own: bool = False) -> None:  # noqa: ANN401 - somebody else's class
         """Make an object of the class, and look at what it has; ConfigError says what is missing."""
         self.name = name
+        self._own = own
         handler = _called(name, found) if isinstance(found, type) else found
         for method in _METHODS:
             if not callable(getattr(handler, method, None)):
@@ -75,6 +84,11 @@ class Foreign:
     def encode(self, request: Request) -> bytes:
         """Let the handler make the body; the parameters are those that were asked for, under their own names."""
         made = self._transform(_METHODS[0], joined(request.messages), dict(request.params))
+        # Whatever boto3 takes for a body.
+        if callable(read := getattr(made, "read", None)):
+            made = read()
+        if isinstance(made, str):
+            return text_of(made)
         if not isinstance(made, (bytes, bytearray)):
             raise self._unusable(f"{_METHODS[0]} gave {type(made).__name__} instead of bytes", sent=False)
         return bytes(made)
@@ -100,7 +114,7 @@ class Foreign:
 
     def _transform(self, method: str, *arguments: Any) -> Any:  # noqa: ANN401 - what the method takes and gives
         try:
-            return _guarded(getattr(self._handler, method), *arguments)
+            return _guarded(getattr(self._handler, method), *arguments, own=self._own)
         except _FailedError as error:
             raise self._unusable(f"{method} failed: {error}", sent=method == _METHODS[1]) from error.__cause__
 
@@ -210,13 +224,19 @@ def _called(name: str, found: Callable[[], Any]) -> Any:  # noqa: ANN401 - an ob
         raise ConfigError(f"the handler {name} cannot be made: {error}") from error.__cause__
 
 
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    with _ASIDE, contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
 class _FailedError(Exception):
     """Foreign code failed; the text says with which exception."""
 
 
-def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - whatever it gives
+def _guarded(function: Callable[..., Any], *arguments: Any, own: bool = False) -> Any:  # noqa: ANN401 - whatever it gives
     """Call foreign code: what it prints goes to stderr, and whatever it raises becomes one error."""
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.nullcontext() if own else _aside():
         try:
             return function(*arguments)
         except SmAskError:

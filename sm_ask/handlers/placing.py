@@ -49,5 +49,15 @@ def cohere(messages: Sequence[Message]) -> dict[str, Any]:
     return request
 
 
-def _roles(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _roles(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [_turn(message) for message in messages]
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.calls:
+        functions = [(call.id, {"name": call.name, "arguments": call.arguments}) for call in message.calls]
+        turn["tool_calls"] = [{"id": id_, "type": "function", "function": function} for id_, function in functions]
+    if message.call_id is not None:
+        turn["tool_call_id"] = message.call_id
+    return turn

@@ -27,7 +27,7 @@ class Preset(NamedTuple):
 
     ``fixed`` is part of every request, ``streamed`` of one for a stream; it is None where the container cannot stream.
     ``whole`` and ``pieces`` cut a response and a stream into records; the first of the ``shapes`` that fits reads them.
-    ``answer`` is where the answer stands, for people.
+    ``answer`` is where the answer stands, for people. ``tools`` says whether a conversation may hold calls of tools.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Preset(NamedTuple):
     accept: str = _JSON
     custom_attributes: str | None = None
     echoes: bool = False
+    tools: bool = False
 
     @property
     def streams(self) -> bool:
@@ -60,6 +61,8 @@ class Preset(NamedTuple):
         within = self.params.within
         body = _merged(placed, self.fixed)
         body = {**body, within: {**body.get(within, {}), **params}} if within else {**body, **params}
+        if request.tools:
+            body["tools"] = request.tools
         return body_of(_merged(body, self.streamed or {}) if request.stream else body)
 
     def decode(self, chunks: Iterable[bytes], request: Request | None = None) -> Iterator[Delta]:

@@ -52,6 +52,7 @@ PRESETS = (
         (shapes.choices,),
         "choices[0].message.content",
         streamed=_OPENAI_STREAM,
+        tools=True,
     ),
     Preset(
         "openai-completions",

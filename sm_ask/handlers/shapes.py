@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from sm_ask.chat import ToolCall
 from sm_ask.handlers.decoding import Piece, text_or_none, tokens, unknown_shape
 
 if TYPE_CHECKING:
@@ -32,7 +34,25 @@ def choices(record: Any) -> Piece | None:  # noqa: ANN401 - JSON
     reasoning = content.get("reasoning") or content.get("reasoning_content") or ""
     if not (isinstance(text, str) and isinstance(reasoning, str)):
         raise unknown_shape(record, "text in choices[0].message.content")
-    return Piece(text, reasoning, ended=bool(reason) or "message" in choice, reason=reason, usage=usage)
+    ended = bool(reason) or "message" in choice
+    return Piece(text, reasoning, ended=ended, reason=reason, usage=usage, calls=_calls(content.get("tool_calls")))
+
+
+def _calls(found: Any) -> tuple[ToolCall, ...]:  # noqa: ANN401 - JSON
+    """Read calls of tools; those of a whole answer have no index but their place."""
+    calls = found if isinstance(found, list) else []
+    return tuple(_call(call, place) for place, call in enumerate(calls) if isinstance(call, dict))
+
+
+def _call(call: dict[str, Any], place: int) -> ToolCall:
+    index, function = call.get("index"), call.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments = function.get("arguments") or ""
+    if not isinstance(arguments, str):
+        # Some containers parse what the others leave to the caller.
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    identity, name = text_or_none(call.get("id")), text_or_none(function.get("name"))
+    return ToolCall(index if type(index) is int else place, identity or None, name or None, arguments)
 
 
 def _parts(content: Any) -> Any:  # noqa: ANN401 - JSON

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.ask import Pause
-from sm_ask.chat import Answer, Text
+from sm_ask.chat import Answer, Text, ToolCall
 from sm_ask.envelope import envelope
 from sm_ask.errors import IncompleteError, SmAskError, UnusableError
 from sm_ask.render import output
@@ -105,9 +105,12 @@ def _answer(events: Iterable[Event], sink: Sink, out: Output) -> Generator[Answe
     raise UnusableError("the question ended without an answer")
 
 
-def _pass_on(event: Text | bytes, sink: Sink, out: Output, aside: output.Aside) -> None:
+def _pass_on(event: Text | ToolCall | bytes, sink: Sink, out: Output, aside: output.Aside) -> None:
     if isinstance(event, bytes):
         out.raw(event)
+    elif isinstance(event, ToolCall):
+        # Nothing here offers tools.
+        return
     elif event.reasoning:
         aside.text(event.text)
     else:
