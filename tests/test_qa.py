@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from conftest import run_process
 from server import chat_stream, says
 from sm_ask.documents import Document
-from sm_ask.qa import grounded
+from sm_ask.qa import Library, Material, prompts
+
+
+def grounded(question, documents):
+    """The one message that asks about whole documents."""
+    [message] = prompts.answer(Material(question, Library(documents).whole()))
+    return message
+
 
 BRACES = "{} {question} {context} {{x}} {0} {q.__class__} %s %(a)s $HOME \\1"
 

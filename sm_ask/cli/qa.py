@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sm_ask import documents, qa
-from sm_ask.chat import Source
+from sm_ask.chat import Request
 from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
-from sm_ask.cli.question import instruction, put
+from sm_ask.cli.question import Desk, instruction, opened
 from sm_ask.cli.stdin import Stdin
 from sm_ask.documents import Document
 from sm_ask.errors import UsageError
+from sm_ask.render import answer as render
+
+if TYPE_CHECKING:
+    from sm_ask.chat import Answer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -40,7 +44,26 @@ def answer(
     text = instruction(question, "the question", stdin).removesuffix("\n")
     sources = gather(doc, stdin, encoding)
     layout = stdin.document(template, None).text if template else None
-    put(qa.grounded(text, sources, layout), call, options, [Source(source.path) for source in sources])
+    own = qa.template(layout) if layout is not None else None
+    with opened(call, options) as desk:
+        settings = qa.Settings(
+            prompts=qa.Prompts(answer=own), system=desk.system, params=desk.params, stream=options.stream
+        )
+        put(text, qa.Library(sources), settings, desk)
+
+
+def put(question: str, library: qa.Library, settings: qa.Settings, desk: Desk) -> None:
+    """Ask a question of the documents and show its answer, or only the request."""
+    if desk.options.dry_run:
+        first = qa.plan(question, library, settings).calls[0]
+        desk.sketch(Request(first.messages, settings.params, settings.stream))
+        return
+
+    def show(asked: Request) -> Answer:
+        return render.follow(desk.events(asked), desk.out, desk.style, desk.connection.asked())
+
+    found = qa.answer(question, library, settings, desk.connection.answer, show=show)
+    render.conclude(found.answer, desk.out, desk.style, desk.connection.asked()._replace(sources=found.sources))
 
 
 def gather(patterns: list[str], stdin: Stdin, encoding: str | None) -> list[Document]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask.chat import Message, Request
 from sm_ask.cli.connection import connect, settle
@@ -14,9 +15,9 @@ from sm_ask.render import answer, request
 from sm_ask.render.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping
 
-    from sm_ask.chat import Source
+    from sm_ask.ask import Event
     from sm_ask.cli.options import CallOptions, QuestionOptions
     from sm_ask.cli.stdin import Stdin
     from sm_ask.connection import Connection
@@ -42,21 +43,54 @@ def argument(text: str, name: str) -> str:
     return text
 
 
-def put(message: Message, call: CallOptions, question: QuestionOptions, sources: Sequence[Source] = ()) -> None:
-    """Ask one message and show its answer, or only the request."""
+class Desk(NamedTuple):
+    """An open endpoint, and how its answers are wanted."""
+
+    connection: Connection
+    options: QuestionOptions
+    params: Mapping[str, Any]
+    system: str | None
+    out: Output
+
+    @property
+    def style(self) -> answer.Style:
+        """How an answer is shown."""
+        options = self.options
+        return answer.Style(options.as_json, options.markdown, options.usage, options.require_complete)
+
+    def events(self, asked: Request) -> Iterator[Event]:
+        """Ask a request."""
+        return self.connection.ask(asked, raw=self.options.raw)
+
+    def sketch(self, asked: Request) -> None:
+        """Show a request that is not sent."""
+        fitted = self.connection.fitted(asked)
+        request.show(_sketch(fitted, self.connection), self.out, as_json=self.options.as_json)
+
+
+@contextlib.contextmanager
+def opened(call: CallOptions, options: QuestionOptions, **changes: Any) -> Iterator[Desk]:  # noqa: ANN401 - of Setup
+    """Open the endpoint that the options lead to."""
     out = Output()
-    if question.raw and question.as_json:
+    if options.raw and options.as_json:
         raise UsageError("--raw gives the container's own bytes, which --json cannot hold; leave out one of them")
-    setup = settle(call)
-    params = _sendable({**setup.settings.params, **question.parameters()})
-    system = question.system if question.system is not None else setup.settings.system
-    messages = (Message("system", argument(system, "the system prompt")), message) if system else (message,)
-    with connect(setup, debug=call.debug, dry_run=question.dry_run) as connection:
-        asked = connection.fitted(Request(messages, params, question.stream))
-        if question.dry_run:
-            request.show(_sketch(asked, connection), out, as_json=question.as_json)
-            return
-        _show(asked, connection, question, out, sources)
+    setup = settle(call)._replace(**changes)
+    params = _sendable({**setup.settings.params, **options.parameters()})
+    system = options.system if options.system is not None else setup.settings.system
+    told = argument(system, "the system prompt") if system else None
+    with connect(setup, debug=call.debug, dry_run=options.dry_run) as connection:
+        yield Desk(connection, options, params, told, out)
+
+
+def put(message: Message, call: CallOptions, options: QuestionOptions) -> None:
+    """Ask one message and show its answer, or only the request."""
+    with opened(call, options) as desk:
+        messages = (Message("system", desk.system), message) if desk.system else (message,)
+        asked = Request(messages, desk.params, options.stream)
+        if options.dry_run:
+            desk.sketch(asked)
+        else:
+            answer.show(desk.events(asked), desk.out, desk.style, desk.connection.asked())
 
 
 def _sendable(params: dict[str, Any]) -> dict[str, Any]:
@@ -75,13 +109,6 @@ def _encode(name: str, value: Any) -> None:  # noqa: ANN401 - JSON
         raise InputError(f"the parameter {name!r} is not UTF-8") from error
     except ValueError as error:
         raise UsageError(f"the parameter {name!r} is no number that JSON knows") from error
-
-
-def _show(
-    asked: Request, connection: Connection, question: QuestionOptions, out: Output, sources: Sequence[Source]
-) -> None:
-    style = answer.Style(question.as_json, question.markdown, question.usage, question.require_complete)
-    answer.show(connection.ask(asked, raw=question.raw), out, style, connection.asked()._replace(sources=sources))
 
 
 def _sketch(asked: Request, connection: Connection) -> request.Sketch:

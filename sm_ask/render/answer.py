@@ -56,16 +56,28 @@ def show(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> No
 
     Raises IncompleteError for an answer cut by its token limit where a complete one is required.
     """
+    conclude(follow(events, out, style, asked), out, style, asked)
+
+
+def follow(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> Answer:
+    """Show an answer's text while it comes, and give the answer; for JSON, show only what came before an error."""
     kept = _Kept()
     sink = kept if style.as_json else _sink(out, style)
     try:
         with contextlib.closing(_answer(events, sink, out)) as answers:
-            answer = next(answers)
+            return next(answers)
     except BaseException as ended:
         if kept.pieces:
             error = ended if isinstance(ended, SmAskError) else IncompleteError("the answer was interrupted")
             out.json(envelope("".join(kept.pieces), None, asked, error))
         raise
+
+
+def conclude(answer: Answer, out: Output, style: Style, asked: Asked) -> None:
+    """Show what is worth knowing of an answer whose text has been shown, and for JSON all of it.
+
+    Raises IncompleteError as ``show`` does.
+    """
     cut = _cut(answer)
     if style.as_json:
         out.json(envelope(answer.text, answer, asked, cut if style.require_complete else None))

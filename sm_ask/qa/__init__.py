@@ -1,0 +1,28 @@
+"""Questions about documents → grounded answers.
+
+A ``Library`` holds documents; ``answer`` asks it a question as ``Settings`` say, through any callable that takes a
+``Request`` and gives an ``Answer``; ``plan`` says what that would take. Nothing here knows of endpoints or terminals.
+"""
+
+from __future__ import annotations
+
+from sm_ask.qa.engine import Call, Grounded, Plan, answer, plan
+from sm_ask.qa.library import Library
+from sm_ask.qa.passages import Passage
+from sm_ask.qa.prompts import template
+from sm_ask.qa.settings import Material, Prompt, Prompts, Settings
+
+__all__ = [
+    "Call",
+    "Grounded",
+    "Library",
+    "Material",
+    "Passage",
+    "Plan",
+    "Prompt",
+    "Prompts",
+    "Settings",
+    "answer",
+    "plan",
+    "template",
+]
