@@ -59,6 +59,11 @@ class Connection(NamedTuple):
         """The region that the client ended up with."""
         return str(self.runtime.client.meta.region_name)
 
+    @property
+    def context_window(self) -> int | None:
+        """The number of tokens that the endpoint's settings say its model takes; None where they do not say."""
+        return None
+
     def ask(self, request: Request, *, raw: bool = False) -> Iterator[Event]:
         """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one."""
         return ask(self.fitted(request), self.handler, self.runtime, self.policy, raw=raw)

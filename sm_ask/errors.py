@@ -16,6 +16,8 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 ├── NetworkError            8   not processed
 │   └── ConnectError            nobody listens: worth another try
 ├── ModelError              9
+│   ├── ContextError            refused: the question is too long for the model
+│   └── SchemaError             refused: the container expects another body
 ├── IncompleteError        10
 ├── UnusableError          11
 ├── InputError             12
@@ -24,7 +26,10 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class SmAskError(Exception):
@@ -165,6 +170,30 @@ class ModelError(SmAskError):
     code = 9
     kind = "model_error"
     maybe_charged = True
+
+
+class ContextError(ModelError):
+    """The question, with room for the answer, is longer than the model's context; the container refused it."""
+
+    kind = "context_too_long"
+    maybe_charged = False
+
+    def __init__(self, message: str, *, limit: int | None = None, **known: Any) -> None:  # noqa: ANN401 - as above
+        """Take the number of tokens that the container says it takes, besides what every error takes."""
+        super().__init__(message, **known)
+        self.limit = limit
+
+
+class SchemaError(ModelError):
+    """The container expects a body of another shape; it refused this one, and nothing was generated."""
+
+    kind = "wrong_schema"
+    maybe_charged = False
+
+    def __init__(self, message: str, *, presets: tuple[str, ...] = (), **known: Any) -> None:  # noqa: ANN401
+        """Take the names of the content handlers that may fit, besides what every error takes."""
+        super().__init__(message, **known)
+        self.presets = presets
 
 
 class IncompleteError(SmAskError):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CALLS = ("InvokeEndpoint", "InvokeEndpointWithResponseStream")
+#: How much of what the service says is shown.
+_LONGEST = 500
 _CERTIFICATES = "a company's own certificates go into a file that AWS_CA_BUNDLE names; the proxy may have them, too"
 _SEE_CREDENTIALS = "check the credentials: --aws-profile, AWS_PROFILE, or the AWS_ACCESS_KEY_ID family"
 
@@ -175,7 +177,9 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
         clocks = clock.difference(metadata.get("HTTPHeaders", {}))
         return errors.CredentialsError(f"{code}: {message}", hint=clocks or _SEE_CREDENTIALS, **known)
     if code == "ModelError" or status == 424:  # noqa: PLR2004 - HTTP statuses are best read as they are
-        return _model_error(response, message, known, streamed=error.operation_name == _CALLS[1])
+        from sm_ask.aws import model_errors  # as rare as they are
+
+        return model_errors.read(response, message, known, streamed=error.operation_name == _CALLS[1])
     if code in _BY_CODE:
         return _by_code(code, message[:_LONGEST], known)
     return _by_status(status, code, message[:_LONGEST], metadata, known)
@@ -239,49 +243,15 @@ def _by_status(
     if status == 429:  # noqa: PLR2004
         return errors.ThrottledError(said, **known)
     if status == 413:  # noqa: PLR2004
-        return _too_large(said, known)
+        from sm_ask.aws.model_errors import too_large  # as above
+
+        return too_large(said, known)
     if status == 503:  # noqa: PLR2004
         return errors.UnavailableError(said, **known)
     if status >= 500:  # noqa: PLR2004
         hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
         return errors.ServiceFailureError(said, hint=hint, **known)
     return errors.RefusedError(said, **known)
-
-
-_QUOTED = re.compile(r'Received (?:client|server) error \((\d+)\) from .*? with message "(.*)"\. See ', re.DOTALL)
-_LONGEST = 500
-
-
-def _model_error(response: dict[str, Any], message: str, known: dict[str, Any], *, streamed: bool) -> errors.SmAskError:
-    status = int(response.get("OriginalStatusCode") or 0)
-    said = str(response.get("OriginalMessage") or "")
-    if not said and (quoted := _QUOTED.search(message)):
-        status, said = status or int(quoted[1]), quoted[2]
-    said = _one_line(ValueError(said or message))[:_LONGEST]
-    if status == 0 and "timed out" in f"{message} {said}".lower():
-        hint = "a whole answer has 60 s, one with --stream 8 minutes, an asynchronous endpoint an hour"
-        return errors.TimedOutError(f"the model did not answer within 60 s: {said}", hint=hint, **known)
-    if status == 413:  # noqa: PLR2004
-        return _too_large(said, known)
-    if status == 429:  # noqa: PLR2004
-        return errors.ThrottledError(f"the model's container is overloaded (429): {said}", **known)
-    if status == 503:  # noqa: PLR2004
-        return errors.UnavailableError(f"the model's container takes no requests (503): {said}", **known)
-    hints = [f"its log is {log}"] if (log := response.get("LogStreamArn")) else []
-    if streamed and "stream" in said.lower():
-        # It is not asked again for a whole answer: nothing proves that the model did not run.
-        hints.insert(0, "--no-stream asks for a whole answer")
-    return errors.ModelError(
-        f"the model's container failed ({status}): {said}",
-        hint="; ".join(hints) or None,
-        maybe_charged=status >= 500,  # noqa: PLR2004
-        **known,
-    )
-
-
-def _too_large(said: str, known: dict[str, Any]) -> errors.SmAskError:
-    hint = "a real-time endpoint takes 25 MB, a serverless one 4 MB"
-    return errors.InputError(f"the request is too large: {said}", hint=hint, **known)
 
 
 _SECONDS = re.compile(r"[0-9]{1,9}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sm_ask import wire
+from sm_ask import complaints, wire
 from sm_ask.chat import Delta, Finish, Text, ToolCall, Usage
 from sm_ask.errors import IncompleteError, ModelError, UnusableError
 
@@ -23,7 +23,6 @@ _REASONS = {
     "STOP_SEQUENCE": "stop_sequence",
 }
 _FAILED = ("error", "ERROR", "ERROR_TOXIC")
-_FIRST_ERROR_STATUS = 400
 
 
 class Piece(NamedTuple):
@@ -44,7 +43,7 @@ def deltas(
 
     ``failed`` gives the message of a record that is an error, if the usual shapes of errors are not the container's.
     """
-    failed = failed or error_message
+    failed = failed or complaints.message
     began = ended = False
     reason: str | None = None
     usage: Usage | None = None
@@ -54,7 +53,7 @@ def deltas(
             ended = True
             break
         if (message := failed(record)) is not None:
-            raise ModelError(f"the model's container reports: {message}")
+            raise complaints.error("the model's container reports", message)
         piece = read(record)
         if piece.reasoning:
             yield Text(piece.reasoning, reasoning=True)
@@ -109,25 +108,6 @@ def without_echo(found: Iterable[Delta], prompt: str) -> Iterator[Delta]:
         if looking and held and isinstance(delta, Finish):
             yield Text(held)
         yield delta
-
-
-def error_message(body: Any) -> str | None:  # noqa: ANN401 - JSON
-    """Dig out the message of an error object, as containers send it even with HTTP 200; None where it is none."""
-    if not isinstance(body, dict):
-        return None
-    token = body.get("token")
-    # LMI hides an error in the last token of a stream, which else looks like a proper end.
-    error = body.get("error") or (token.get("error_msg") if isinstance(token, dict) else None)
-    if isinstance(error, dict):
-        return str(error.get("message") or error)
-    if error:
-        return str(error)
-    if body.get("object") == "error" or "error_code" in body:
-        return str(body.get("message") or body)
-    if "message" in body and type(code := body.get("code")) is int and code >= _FIRST_ERROR_STATUS:
-        # The front end's own: DJL, MMS, TorchServe.
-        return str(body["message"] or body)
-    return str(body["detail"]) if "detail" in body and len(body) == 1 else None
 
 
 def text_or_none(value: Any) -> str | None:  # noqa: ANN401 - JSON
