@@ -15,7 +15,7 @@ from sm_ask.errors import ConfigError, UnusableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sm_ask.ask import Event
+    from sm_ask.ask import Event, Transport
     from sm_ask.aws.runtime import Runtime
     from sm_ask.aws.session import Access
     from sm_ask.chat import Request
@@ -53,6 +53,8 @@ class Connection(NamedTuple):
     handler: Handler
     policy: Policy
     settings: Profile
+    #: What carries each body to the runtime in its place, as where many questions are asked at once.
+    gate: Transport | None = None
 
     @property
     def region(self) -> str:
@@ -66,7 +68,7 @@ class Connection(NamedTuple):
 
     def ask(self, request: Request, *, raw: bool = False) -> Iterator[Event]:
         """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one."""
-        return ask(self.fitted(request), self.handler, self.runtime, self.policy, raw=raw)
+        return ask(self.fitted(request), self.handler, self.gate or self.runtime, self.policy, raw=raw)
 
     def answer(self, request: Request) -> Answer:
         """Give the whole answer to one question; raises SmAskError."""

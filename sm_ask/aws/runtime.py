@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +12,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from sm_ask.aws import frames, session
+from sm_ask.aws.deadlines import Deadlines
 from sm_ask.aws.failures import translated
 from sm_ask.errors import (
     ConnectionLostError,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 #: The service's limit for a real-time endpoint; botocore's own model still says 6 MB, and checks neither.
 LARGEST_BODY = 25 * 1024 * 1024
 _CHUNK = 65536
+_DEADLINES = Deadlines()
 #: Each part of an endpoint: the API's name of it, and the option's.
 _PARTS = {
     "inference_component": ("InferenceComponentName", "--inference-component"),
@@ -239,10 +240,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[bytes]:
     """Yield the body as it arrives; ends the read at the deadline, and checks the length."""
     read = 0
-    timer = threading.Timer(clock.deadline - time.monotonic(), _shut, [raw])
-    timer.daemon = True
-    timer.start()
-    try:
+    with _DEADLINES.held(raw, clock.deadline):
         for chunk in _translated_reads(raw, clock):
             read += len(chunk)
             yield chunk
@@ -251,8 +249,6 @@ def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[by
                 raise IncompleteError("the response says neither its length nor that it is chunked; it may be cut")
             if length is not None and read != length:
                 raise IncompleteError(f"the response has {read:,} of {length:,} bytes")
-    finally:
-        timer.cancel()
 
 
 def _translated_reads(raw: HTTPResponse, clock: _Clock) -> Iterator[bytes]:
@@ -271,11 +267,3 @@ def _begun() -> Iterator[None]:
         yield
     except (ConnectionLostError, NetworkError) as error:
         raise IncompleteError(f"the connection broke in mid-answer: {error.message}") from error
-
-
-def _shut(raw: HTTPResponse) -> None:
-    try:
-        raw.shutdown()
-    except (ValueError, RuntimeError, OSError):
-        # It has just ended by itself.
-        return
