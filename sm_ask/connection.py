@@ -44,6 +44,12 @@ class Setup(NamedTuple):
     cache: bool = True
     #: How many requests are under way at once.
     connections: int = 1
+    #: A content handler that no profiles file names, before any that one does.
+    handler: Handler | None = None
+    #: A client or a session of boto3's, in whose name is asked.
+    client: object = None
+    #: A name of the caller's own for what is asked, which the service notes beside it.
+    inference_id: str | None = None
 
 
 class Connection(NamedTuple):
@@ -92,7 +98,7 @@ class Connection(NamedTuple):
 def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False) -> Iterator[Connection]:
     """Open the endpoint, and start the one on this machine where the profile is ``local``; ``tell`` takes warnings."""
     settings = setup.settings
-    handler = handlers.choose(settings.handler or handlers.DEFAULT, setup.declared, setup.source)
+    handler = setup.handler or handlers.choose(settings.handler or handlers.DEFAULT, setup.declared, setup.source)
     with contextlib.ExitStack() as stack:
         if settings.name == profiles.LOCAL and settings.endpoint_url is None:
             settings = _local(settings, stack, dry_run=dry_run)
@@ -118,7 +124,6 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
 def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, dry_run: bool) -> Connection:
     # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
     from sm_ask.aws.runtime import Runtime, Target
-    from sm_ask.aws.session import enter
 
     settings, defaults = setup.settings, Policy()
     target = Target(
@@ -129,6 +134,7 @@ def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, 
         container=settings.target_container,
         custom_attributes=";".join(filter(None, (handler.custom_attributes, settings.custom_attributes))) or None,
         session_id=settings.session_id,
+        inference_id=setup.inference_id,
     ).checked()
     policy = Policy(
         tries=defaults.tries if settings.retries is None else settings.retries + 1,
@@ -136,11 +142,20 @@ def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, 
         wait=setup.wait or defaults.wait,
         resend_unsafe=setup.resend_unsafe,
     )
-    entry = enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
+    client = _client(setup, policy, tell, dry_run=dry_run)
     patience = settings.idle_timeout
-    client = entry.runtime()
     runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
     return Connection(runtime, handler, policy, settings)
+
+
+def _client(setup: Setup, policy: Policy, tell: Callable[[str], None], *, dry_run: bool) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+    if setup.client is not None:
+        from sm_ask.aws.borrowed import borrow
+
+        return borrow(setup.client, setup.settings.region)
+    from sm_ask.aws.session import enter
+
+    return enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell).runtime()
 
 
 def access_to(setup: Setup) -> Access:

@@ -43,6 +43,7 @@ _PARTS = {
     "container": ("TargetContainerHostname", "--target-container"),
     "custom_attributes": ("CustomAttributes", "--custom-attributes"),
     "session_id": ("SessionId", "--session-id"),
+    "inference_id": ("InferenceId", "InferenceId"),
 }
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -58,6 +59,7 @@ class Target(NamedTuple):
     container: str | None = None
     custom_attributes: str | None = None
     session_id: str | None = None
+    inference_id: str | None = None
 
     def checked(self) -> Target:
         """Give the same, or raise UsageError for what the service would never accept in a URL or a header."""

@@ -124,8 +124,7 @@ class Entry(NamedTuple):
     def runtime(self) -> BaseClient:
         """Open a client that never sends a request twice; safe to share between threads once it is made."""
         client = self.client(SERVICE)
-        client.meta.events.register("before-call", _limit_read)
-        client.meta.events.register("before-parse", readable)
+        prepare(client)
         return client
 
     def client(self, service: str) -> BaseClient:
@@ -261,6 +260,12 @@ def _desk(session: Session, access: Access, region: str, tell: Callable[[str], N
         )
 
     return Desk(client, tell, Cache(folder) if folder else None, override.value if override else None)
+
+
+def prepare(client: BaseClient) -> None:
+    """Have a client of the runtime keep to each request's own read timeout, and understand any error response."""
+    client.meta.events.register("before-call", _limit_read)
+    client.meta.events.register("before-parse", readable)
 
 
 def _limit_read(params: dict[str, Any], **_: object) -> None:
