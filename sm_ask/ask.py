@@ -88,7 +88,9 @@ def ask(
         except SmAskError as error:
             pause = None if exchange.began else tries.pause_after(error)
             if pause is None:
-                raise tries.told(exchange.judged(error)) from error
+                told = tries.told(exchange.judged(error))
+                # An error that is its own cause has no end for whoever follows the causes.
+                raise told from (error.__cause__ if told is error else error)
             failure = error
         else:
             return

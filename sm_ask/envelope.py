@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sm_ask.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,8 +52,8 @@ def fault(error: SmAskError) -> dict[str, Any]:
     return {
         "kind": error.kind,
         "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
+        "message": redacted(error.message),
+        "hint": error.hint and redacted(error.hint),
         "retryable": error.retryable,
         "maybe_charged": error.maybe_charged,
     }

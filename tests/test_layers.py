@@ -20,6 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Which rooms a room may import; none may import one that stands below it.
 ROOMS = {
     "errors": set(),
+    "redaction": set(),
     "chat": set(),
     "wire": {"errors"},
     "complaints": {"errors"},
@@ -27,15 +28,15 @@ ROOMS = {
     "strict_yaml": {"errors"},
     "profiles": {"errors", "strict_yaml"},
     "documents": {"errors"},
-    "aws": {"errors", "complaints"},
+    "aws": {"errors", "redaction", "complaints"},
     "ask": {"errors", "chat", "handlers"},
     "qa": {"errors", "chat", "documents"},
     "local": {"errors"},
-    "envelope": {"errors", "chat"},
+    "envelope": {"errors", "redaction", "chat"},
     "connection": {"errors", "chat", "envelope", "ask", "handlers", "profiles", "aws", "local"},
-    "render": {"errors", "chat", "envelope", "ask"},
+    "render": {"errors", "redaction", "chat", "envelope", "ask"},
     "cli": {
-        *("errors", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
+        *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
         *("connection", "envelope", "render"),
     },
     "__main__": {"cli"},

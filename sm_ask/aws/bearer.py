@@ -11,6 +11,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from sm_ask import redaction
 from sm_ask.aws import identity, origins
 from sm_ask.aws.hops import Assumed
 from sm_ask.aws.loader import SERVICE
@@ -60,6 +61,7 @@ def bearer(entry: Entry, ttl: float) -> Bearer:
     if seconds < 1:
         raise CredentialsError("the credentials have ended", hint="sign in again, or look at this machine's clock")
     token, signed = _signed(keys, entry.region.value, seconds)
+    redaction.keep(token)
     return Bearer(
         token,
         signed + dt.timedelta(seconds=seconds),

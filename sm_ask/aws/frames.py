@@ -7,6 +7,7 @@ this reads the frames with botocore's buffer but counts the bytes itself.
 from __future__ import annotations
 
 import json
+import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from sm_ask.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+_log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
@@ -49,7 +52,10 @@ def _payload(message: Any) -> bytes:  # noqa: ANN401 - the stubs give its fields
     headers: dict[str, str] = message.headers
     kind = headers.get(":message-type")
     if kind == "event":
-        return bytes(message.payload) if headers.get(":event-type") == "PayloadPart" else b""
+        if headers.get(":event-type") == "PayloadPart":
+            return bytes(message.payload)
+        _log.debug("an event of the unknown type %r is passed over", headers.get(":event-type"))
+        return b""
     code = headers.get(":exception-type") or headers.get(":error-code") or "an error without a name"
     detail = headers.get(":error-message") or _detail(message.payload)
     raise IncompleteError(f"the stream failed: {code}: {detail or 'no message'}")

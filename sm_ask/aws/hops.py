@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ import botocore.exceptions as aws
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.parsers import ResponseParserError
 
+from sm_ask import redaction
 from sm_ask.errors import ConfigError, CredentialsError, SmAskError, ThrottledError, UnavailableError
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
 
     from sm_ask.aws.cache import Cache
+
+_log = logging.getLogger(__name__)
 
 #: What AWS allows where a role is assumed by a role, an instance's own among them.
 LONGEST_CHAINED = 3600
@@ -95,6 +99,7 @@ class Assumed(DeferredRefreshableCredentials):
     def __init__(self, hop: Hop, source: Credentials, desk: Desk) -> None:
         """Take the role, the credentials that may assume it, and how to reach STS."""
         super().__init__(refresh_using=self._fetch, method="assume-role")
+        redaction.keep(hop.external_id)
         self.hop, self.source = hop, source
         self.arn: str | None = None
         self.cached = False
@@ -115,6 +120,8 @@ class Assumed(DeferredRefreshableCredentials):
     def _fetch(self) -> dict[str, Any]:
         session = self._kept() or self._assumed()
         self.arn = session["arn"]
+        redaction.keep(session["secret_key"], session["token"])
+        _log.debug("%s, %s, until %s", self.arn, "kept" if self.cached else "assumed", session["expiry_time"])
         left = (_moment(session["expiry_time"]) - _now()).total_seconds()
         if left <= 0:
             hint = f"look at the clock of this machine, which says {_now():%Y-%m-%d %H:%M:%S} UTC"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ _PARTS = {
     "session_id": ("SessionId", "--session-id"),
     "inference_id": ("InferenceId", "InferenceId"),
 }
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,1024}")
 
@@ -130,6 +132,9 @@ class Runtime(NamedTuple):
         session.read_timeout.set(max(min(patience, deadline - time.monotonic()), 0.001))
         with clock.explained(), self._located(len(body)), translated(bad_value=ConnectionLostError):
             response = self._call(stream=stream)(**self._parameters(body, content_type, accept))
+        metadata = response["ResponseMetadata"]
+        took = time.monotonic() - clock.started
+        _log.debug("%d bytes sent, request %s, an answer after %.3f s", len(body), metadata.get("RequestId"), took)
         return _reply(response, clock, stream=stream)
 
     @contextlib.contextmanager

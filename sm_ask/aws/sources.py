@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import botocore.exceptions as aws
 from botocore.parsers import ResponseParserError
 from botocore.utils import ContainerMetadataFetcher, create_nested_client
 
+from sm_ask import redaction
 from sm_ask.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     #: Hears the name of a source without credentials, and what it lacks.
     Left: TypeAlias = Callable[[str, str], None]
 
+_log = logging.getLogger(__name__)
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -63,6 +66,7 @@ def load(
                 return found
             method = str(provider.METHOD)
             if lacks := _LACKS.get(method):
+                _log.debug("no credentials: %s: %s", _source(method, session), lacks)
                 left(_source(method, session), imds.why if method == "iam-role" else lacks)
     except aws.InvalidConfigError as error:
         raise CredentialsError(str(error)) from error
@@ -102,6 +106,7 @@ def settle(session: Session, credentials: Credentials) -> None:
     except RuntimeError as error:
         # botocore's own word for credentials that have expired when they come.
         raise CredentialsError(f"{error}", hint="look at the clock of this machine") from error
+    redaction.keep(frozen.secret_key, frozen.token)
     if not all(_is_clean(part or "") for part in frozen[:3]):
         raise CredentialsError("the credentials hold a character that none has, such as a newline or a space")
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from sm_ask import __version__
+from sm_ask import __version__, redaction
 from sm_ask.errors import InputError, OutputError, SmAskError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def _raise(number: int, _frame: FrameType | None) -> NoReturn:
 def main(arguments: list[str]) -> int:
     """Run a command line; give its exit code."""
     debug, as_json = "--debug" in arguments, "--json" in arguments
+    redaction.keep_environment(os.environ)
     try:
         return _dispatch(arguments)
     except SmAskError as error:

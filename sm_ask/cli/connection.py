@@ -10,7 +10,7 @@ from sm_ask import connection, profiles
 from sm_ask.cli.options import given
 from sm_ask.connection import Connection, Setup
 from sm_ask.errors import UsageError
-from sm_ask.render import output
+from sm_ask.render import log, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ _FIELDS = set(profiles.Profile._fields) - {"name", "params", "system", "assume_r
 
 def settle(options: CallOptions) -> Setup:
     """Give the settings of a run: options and SM_ASK variables before the profile."""
+    log.listen(debug=options.debug)
     found = profiles.load(profiles.location(options.config, os.environ), required=bool(options.config))
     for warning in found.warnings:
         output.note(warning)

@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from sm_ask.errors import OutputError
+from sm_ask.redaction import redacted
 from sm_ask.render.terminal import HarmlessStream, fitted, json_line, one_line
 
 if TYPE_CHECKING:
@@ -105,12 +106,12 @@ class Aside:
 
 def note(text: str) -> None:
     """Tell the person at stderr one thing in one line."""
-    _err(f"sm-ask: {one_line(text)}\n")
+    _err(f"sm-ask: {one_line(redacted(text))}\n")
 
 
 def countdown(text: str) -> None:
     """Show a line that the next one replaces; nothing takes it away."""
-    _err("\r\x1b[K" + (fitted(f"sm-ask: {one_line(text)}", _columns(sys.stderr.fileno())) if text else ""))
+    _err("\r\x1b[K" + (fitted(f"sm-ask: {one_line(redacted(text))}", _columns(sys.stderr.fileno())) if text else ""))
 
 
 def is_watched() -> bool:
@@ -124,8 +125,8 @@ def failure(error: SmAskError, *, as_json: bool) -> None:
         known = {
             "code": error.code,
             "kind": error.kind,
-            "message": error.message,
-            "hint": error.hint,
+            "message": redacted(error.message),
+            "hint": error.hint and redacted(error.hint),
             "request_id": error.request_id,
             "retryable": error.retryable,
             "maybe_charged": error.maybe_charged,
@@ -133,14 +134,16 @@ def failure(error: SmAskError, *, as_json: bool) -> None:
         _err(json.dumps(known) + "\n")
         return
     about = f" (request {error.request_id})" if error.request_id else ""
-    _err(f"sm-ask: error: {one_line(error.message + about)}\n")
+    _err(f"sm-ask: error: {one_line(redacted(error.message + about))}\n")
     if error.hint:
-        _err(f"hint: {one_line(error.hint)}\n")
+        _err(f"hint: {one_line(redacted(error.hint))}\n")
 
 
 def trace(error: BaseException | None) -> None:
     """Show where an error came from: places and types, but no messages and no values, which may hold secrets."""
-    while error is not None:
+    shown = []
+    while error is not None and error not in shown:
+        shown.append(error)
         _err("".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__qualname__}\n")
         error = error.__cause__ or error.__context__
 
