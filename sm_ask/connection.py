@@ -88,6 +88,10 @@ class Connection(NamedTuple):
         streams = self.handler.streams and self.runtime.target.can_stream
         return request._replace(stream=request.stream and streams)
 
+    def check(self, request: Request) -> None:
+        """Raise InputError or UsageError for a request that would never be sent."""
+        self.runtime.check(self.handler.encode(self.fitted(request)))
+
     def asked(self) -> Asked:
         """Say who is asked."""
         target = self.runtime.target

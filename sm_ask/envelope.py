@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask.redaction import redacted
@@ -11,6 +13,15 @@ if TYPE_CHECKING:
 
     from sm_ask.chat import Answer, Source, Timing
     from sm_ask.errors import SmAskError
+
+#: What acts on a terminal, or ends a line for some readers: C0 but tab and LF, DEL, C1; marks that reorder text;
+#: characters without width, tags among them; lone surrogates.
+ACTIVE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+    # Joiners are part of emoji and of several scripts; after ASCII they only hide.
+    "|(?<![^\x00-\x7f])[\u200c\u200d]"
+)
 
 
 class Asked(NamedTuple):
@@ -57,3 +68,8 @@ def fault(error: SmAskError) -> dict[str, Any]:
         "retryable": error.retryable,
         "maybe_charged": error.maybe_charged,
     }
+
+
+def json_line(value: object) -> str:
+    """Give JSON in which each active character is JSON's own escape: the same value, on one line for every reader."""
+    return ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, ensure_ascii=False))

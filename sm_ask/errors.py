@@ -21,7 +21,9 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 ├── IncompleteError        10
 ├── UnusableError          11
 ├── InputError             12
-└── OutputError            13
+├── OutputError            13
+├── LockedError            14
+└── RowsFailedError        15
 """
 
 from __future__ import annotations
@@ -224,3 +226,17 @@ class OutputError(SmAskError):
 
     code = 13
     kind = "output"
+
+
+class LockedError(SmAskError):
+    """Another run holds the output."""
+
+    code = 14
+    kind = "locked"
+
+
+class RowsFailedError(SmAskError):
+    """A batch came to its end, and some of its rows failed."""
+
+    code = 15
+    kind = "rows_failed"

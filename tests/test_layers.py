@@ -34,10 +34,11 @@ ROOMS = {
     "local": {"errors"},
     "envelope": {"errors", "redaction", "chat"},
     "connection": {"errors", "chat", "envelope", "ask", "handlers", "profiles", "aws", "local"},
+    "batch": {"errors", "chat", "ask", "profiles", "documents", "qa", "envelope", "connection"},
     "render": {"errors", "redaction", "chat", "envelope", "ask"},
     "cli": {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
-        *("connection", "envelope", "render"),
+        *("connection", "envelope", "batch", "render"),
     },
     "__main__": {"cli"},
     "__init__": set(),

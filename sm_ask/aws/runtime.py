@@ -124,9 +124,7 @@ class Runtime(NamedTuple):
 
         Raises InputError for a body that the service does not take, before anything is sent.
         """
-        if len(body) > LARGEST_BODY:
-            hint = "a real-time endpoint takes 25 MB, a serverless one 4 MB; an asynchronous one more"
-            raise InputError(f"the request has {len(body):,} bytes; the limit is {LARGEST_BODY:,}", hint=hint)
+        self.check(body)
         patience = self.idle_timeout if stream else self.read_timeout
         clock = _Clock(deadline, patience, time.monotonic())
         session.read_timeout.set(max(min(patience, deadline - time.monotonic()), 0.001))
@@ -136,6 +134,12 @@ class Runtime(NamedTuple):
         took = time.monotonic() - clock.started
         _log.debug("%d bytes sent, request %s, an answer after %.3f s", len(body), metadata.get("RequestId"), took)
         return _reply(response, clock, stream=stream)
+
+    def check(self, body: bytes) -> None:
+        """Raise InputError for a body that the service does not take."""
+        if len(body) > LARGEST_BODY:
+            hint = "a real-time endpoint takes 25 MB, a serverless one 4 MB; an asynchronous one more"
+            raise InputError(f"the request has {len(body):,} bytes; the limit is {LARGEST_BODY:,}", hint=hint)
 
     @contextlib.contextmanager
     def _located(self, size: int) -> Iterator[None]:

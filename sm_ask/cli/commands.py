@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: In the order of the help.
-NAMES: Final = ("prompt", "qa", "handlers", "profiles", "whoami", "token", "env", "local")
+NAMES: Final = ("prompt", "qa", "batch", "handlers", "profiles", "whoami", "token", "env", "local")
 
 #: What a script may rely on; the README has the same table.
 EXIT_CODES: Final = {
@@ -31,8 +31,10 @@ EXIT_CODES: Final = {
     9: "the model's container failed",
     10: "the answer is incomplete; what came is on stdout",
     11: "the response could not be understood, or was empty",
-    12: "input: a document or a prompt",
+    12: "input: a document, a prompt or a row",
     13: "the output cannot be written",
+    14: "another run holds the output",
+    15: "the batch came to its end, and some rows failed",
 }
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())

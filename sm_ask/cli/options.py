@@ -84,7 +84,7 @@ class CallOptions(NamedTuple):
     idle_timeout: Annotated[
         float | None, _shared("--idle-timeout", "Seconds without a byte.  [70]", parser=duration, metavar="SECONDS")
     ] = None
-    retries: Annotated[int | None, _shared("--retries", "Tries after the first one.  [3]", min=0)] = None
+    retries: Annotated[int | None, _shared("--retries", "Tries after the first one.  [3; 9 in a batch]", min=0)] = None
     retry_unsafe: Annotated[
         bool, _shared("--retry-unsafe", "Try again even where the model may have run and been charged.")
     ] = False
@@ -100,19 +100,24 @@ class CallOptions(NamedTuple):
     debug: Annotated[bool, _shared("--debug", "Say what is done, and show tracebacks, on stderr.")] = False
 
 
+System = Annotated[str | None, typer.Option("--system", "-s", help="A system prompt.")]
+Parameter = Annotated[
+    list[str],
+    typer.Option("--option", "-o", metavar="KEY=VALUE", help="A parameter of the model; the value is JSON or text."),
+]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="The answer's token limit.  [512]")]
+Temperature = Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token each time.")]
+Stop = Annotated[list[str], typer.Option(help="Text to stop at; repeatable.")]
+
+
 class QuestionOptions(NamedTuple):
     """How to ask, and how to show the answer."""
 
-    system: Annotated[str | None, typer.Option("--system", "-s", help="A system prompt.")] = None
-    option: Annotated[
-        list[str],
-        typer.Option(
-            "--option", "-o", metavar="KEY=VALUE", help="A parameter of the model; the value is JSON or text."
-        ),
-    ] = []
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="The answer's token limit.  [512]")] = None
-    temperature: Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token each time.")] = None
-    stop: Annotated[list[str], typer.Option(help="Text to stop at; repeatable.")] = []
+    system: System = None
+    option: Parameter = []
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    stop: Stop = []
     stream: Annotated[bool, typer.Option(help="Show the answer while it comes.")] = True
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of text.")] = False
     raw: Annotated[bool, typer.Option("--raw", help="The container's own bytes.")] = False
@@ -125,9 +130,14 @@ class QuestionOptions(NamedTuple):
 
     def parameters(self) -> dict[str, Any]:
         """Give the model's parameters under their canonical names."""
-        named = {"max_tokens": self.max_tokens, "temperature": self.temperature, "stop": self.stop or None}
-        given = dict(_pair(option) for option in self.option)
-        return {**given, **{name: value for name, value in named.items() if value is not None}}
+        return parameters(self.option, self.max_tokens, self.temperature, self.stop)
+
+
+def parameters(option: list[str], max_tokens: int | None, temperature: float | None, stop: list[str]) -> dict[str, Any]:
+    """Give the parameters of a model under their canonical names; an option of its own goes before KEY=VALUE."""
+    named = {"max_tokens": max_tokens, "temperature": temperature, "stop": stop or None}
+    given = dict(_pair(pair) for pair in option)
+    return {**given, **{name: value for name, value in named.items() if value is not None}}
 
 
 def _pair(option: str) -> tuple[str, Any]:

@@ -65,7 +65,7 @@ class Desk(NamedTuple):
     def sketch(self, asked: Request) -> None:
         """Show a request that is not sent."""
         fitted = self.connection.fitted(asked)
-        request.show(_sketch(fitted, self.connection), self.out, as_json=self.options.as_json)
+        request.show(preview(fitted, self.connection), self.out, as_json=self.options.as_json)
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def opened(call: CallOptions, options: QuestionOptions, **changes: Any) -> Itera
     if options.raw and options.as_json:
         raise UsageError("--raw gives the container's own bytes, which --json cannot hold; leave out one of them")
     setup = settle(call)._replace(**changes)
-    params = _sendable({**setup.settings.params, **options.parameters()})
+    params = sendable({**setup.settings.params, **options.parameters()})
     system = options.system if options.system is not None else setup.settings.system
     told = argument(system, "the system prompt") if system else None
     with connect(setup, debug=call.debug, dry_run=options.dry_run) as connection:
@@ -93,7 +93,7 @@ def put(message: Message, call: CallOptions, options: QuestionOptions) -> None:
             answer.show(desk.events(asked), desk.out, desk.style, desk.connection.asked())
 
 
-def _sendable(params: dict[str, Any]) -> dict[str, Any]:
+def sendable(params: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters; refuse what JSON in UTF-8 does not hold, and answers that nobody would see."""
     if params.get("n", 1) != 1:
         raise UsageError("one question gets one answer: n is 1", hint="ask again for another one")
@@ -111,7 +111,8 @@ def _encode(name: str, value: Any) -> None:  # noqa: ANN401 - JSON
         raise UsageError(f"the parameter {name!r} is no number that JSON knows") from error
 
 
-def _sketch(asked: Request, connection: Connection) -> request.Sketch:
+def preview(asked: Request, connection: Connection) -> request.Sketch:
+    """Say what a request would be; needs an endpoint that was opened for a dry run."""
     handler, runtime = connection.handler, connection.runtime
     media = {"content_type": handler.content_type, "accept": handler.accept}
     whole_body = handler.encode(Request(asked.messages, asked.params, stream=False))

@@ -11,9 +11,10 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from sm_ask.envelope import json_line
 from sm_ask.errors import OutputError
 from sm_ask.redaction import redacted
-from sm_ask.render.terminal import HarmlessStream, fitted, json_line, one_line
+from sm_ask.render.terminal import HarmlessStream, fitted, one_line
 
 if TYPE_CHECKING:
     from sm_ask.errors import SmAskError

@@ -34,7 +34,7 @@ class Sketch(NamedTuple):
 def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
     """Write the request and its two twins, for a person or as JSON."""
     if as_json:
-        out.json(_object(sketch))
+        out.json(described(sketch))
         return
     headers = "".join(f"{name}: {value}\n" for name, value in sketch.headers.items())
     body = sketch.body.decode(errors="replace")
@@ -45,7 +45,8 @@ def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
     out.text(f"{aws_command(sketch)}\n\n{curl_command(sketch)}\n")
 
 
-def _object(sketch: Sketch) -> dict[str, Any]:
+def described(sketch: Sketch) -> dict[str, Any]:
+    """Give the request as an object."""
     try:
         body = json.loads(sketch.body)
     except ValueError:

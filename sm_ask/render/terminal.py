@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
+from typing import TYPE_CHECKING
 
-# C0 but tab and LF, DEL, C1; marks that reorder text; characters without width, tags among them; lone surrogates.
-_ACTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-    # Joiners are part of emoji and of several scripts; after ASCII they only hide.
-    "|(?<![^\x00-\x7f])[\u200c\u200d]"
-)
+from sm_ask.envelope import ACTIVE
+
+if TYPE_CHECKING:
+    import re
 
 
 def harmless(text: str) -> str:
     r"""Show each active character as an escape such as \x1b; CRLF becomes LF."""
-    return _ACTIVE.sub(_visible, text.replace("\r\n", "\n"))
+    return ACTIVE.sub(_visible, text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:
     """Do the same, with line ends and tabs escaped as well."""
     return harmless(text).replace("\n", "\\n").replace("\t", " ")
-
-
-def json_line(value: object) -> str:
-    """Give JSON in which each active character is JSON's own escape: the same value, on one line for every reader."""
-    return _ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, ensure_ascii=False))
 
 
 def _visible(found: re.Match[str]) -> str:

@@ -1,0 +1,74 @@
+"""A whole run: outcomes are sifted, written and counted, until the rows or the time are over."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from sm_ask.batch import record
+from sm_ask.batch.breaker import Breaker
+from sm_ask.batch.run import groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sm_ask.batch.order import InOrder
+    from sm_ask.batch.pace import Pace
+    from sm_ask.batch.record import Outcome
+    from sm_ask.batch.rows import Row
+    from sm_ask.batch.run import Asking
+    from sm_ask.batch.tally import Tally
+    from sm_ask.envelope import Asked
+    from sm_ask.errors import SmAskError
+
+#: Seconds after which the watcher is asked where nothing comes.
+_TICK = 0.1
+
+
+class Sink(Protocol):
+    """Where rows are written."""
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Write whole rows, which count from then on; raises OutputError."""
+
+
+class Book(NamedTuple):
+    """Where outcomes are written down, who was asked, the fingerprint of the run, and its numbers."""
+
+    sink: Sink
+    asked: Callable[[], Asked]
+    run: str
+    tally: Tally
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write outcomes, and count them once they are written."""
+        if outcomes:
+            asked = self.asked()
+            self.sink.append([record.line(outcome, asked, self.run) for outcome in outcomes])
+        for outcome in outcomes:
+            self.tally.add(outcome)
+
+
+def drive(
+    rows: Iterable[Row],
+    asking: Asking,
+    pace: Pace,
+    book: Book,
+    watch: Callable[[], bool],
+    *,
+    order: InOrder | None = None,
+) -> SmAskError | None:
+    """Ask the rows and write what becomes of them; ``watch`` is called some times in a second, and may end it.
+
+    Gives the failure that every row would share, if one has ended the run; the rows that it met are not written.
+    """
+    breaker = Breaker(pace.ceiling)
+    supply = order.ahead(rows, pace) if order else rows
+    with contextlib.closing(groups(supply, asking, pace, pace.ceiling, _TICK)) as found:
+        for group in found:
+            book.write(breaker.sift(order.sorted(group) if order else group))
+            pace.stopped = pace.stopped or breaker.error is not None
+            if not watch():
+                break
+    book.write(breaker.rest())
+    return breaker.error
