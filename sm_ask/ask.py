@@ -8,7 +8,15 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from sm_ask.chat import Answer, Finish, Request, Text, Timing, ToolCall, Usage
-from sm_ask.errors import IncompleteError, NotReadyError, SmAskError, UnknownOutcomeError, UnusableError, UsageError
+from sm_ask.errors import (
+    IncompleteError,
+    NoTextError,
+    NotReadyError,
+    SmAskError,
+    UnknownOutcomeError,
+    UnusableError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,7 +203,7 @@ class _Exchange:
                 yield delta
         if not ("".join(self.text).strip() or self.calls):
             why = f" (finish reason: {self.finish.reason})" if self.finish.reason else ""
-            raise UnusableError(f"the model answered with no text{why}")
+            raise NoTextError(f"the model answered with no text{why}")
 
     def _note(self, delta: Text | ToolCall) -> None:
         self.began = True

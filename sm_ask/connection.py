@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sm_ask.ask import Event, Transport
     from sm_ask.aws.runtime import Runtime
-    from sm_ask.aws.session import Access
+    from sm_ask.aws.session import Access, Entry
     from sm_ask.chat import Request
     from sm_ask.handlers import Handler
     from sm_ask.profiles import Profile
@@ -48,6 +48,8 @@ class Setup(NamedTuple):
     handler: Handler | None = None
     #: A client or a session of boto3's, in whose name is asked.
     client: object = None
+    #: A way into AWS that is open already.
+    entry: Entry | None = None
     #: A name of the caller's own for what is asked, which the service notes beside it.
     inference_id: str | None = None
 
@@ -159,7 +161,8 @@ def _client(setup: Setup, policy: Policy, tell: Callable[[str], None], *, dry_ru
         return borrow(setup.client, setup.settings.region)
     from sm_ask.aws.session import enter
 
-    return enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell).runtime()
+    entry = setup.entry or enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
+    return entry.runtime()
 
 
 def access_to(setup: Setup) -> Access:

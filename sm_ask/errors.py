@@ -4,7 +4,9 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 ├── UsageError              2
 ├── ConfigError             3
 ├── CredentialsError        4
+│   └── AssumeRoleError         the role may not be assumed
 ├── RefusedError            5   not found, denied, invalid
+│   └── DeniedError             the identity may not make the call
 ├── TemporaryError          6
 │   ├── ThrottledError          the model did not run
 │   ├── UnavailableError        the model did not run
@@ -20,6 +22,7 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 │   └── SchemaError             refused: the container expects another body
 ├── IncompleteError        10
 ├── UnusableError          11
+│   └── NoTextError             the answer came, and holds no text
 ├── InputError             12
 ├── OutputError            13
 ├── LockedError            14
@@ -91,11 +94,23 @@ class CredentialsError(SmAskError):
     kind = "credentials"
 
 
+class AssumeRoleError(CredentialsError):
+    """The identity may not assume a role."""
+
+    kind = "assume_role_denied"
+
+
 class RefusedError(SmAskError):
     """The service refuses: not found, denied, or invalid."""
 
     code = 5
     kind = "refused"
+
+
+class DeniedError(RefusedError):
+    """The identity has no permission for the call."""
+
+    kind = "denied"
 
 
 class TemporaryError(SmAskError):
@@ -212,6 +227,12 @@ class UnusableError(SmAskError):
     code = 11
     kind = "unusable"
     maybe_charged = True
+
+
+class NoTextError(UnusableError):
+    """The model answered, with no text."""
+
+    kind = "no_text"
 
 
 class InputError(SmAskError):

@@ -31,9 +31,9 @@ _USER_INFO = r"://[^/@\s]+@"
 _known: set[str] = set()
 
 
-def keep(*values: str | None) -> None:
+def keep(*values: str | None, shortest: int = _SHORTEST) -> None:
     """Remember secrets that no text may show from now on; those too short to be one are left alone."""
-    _known.update(value for value in values if value and len(value) >= _SHORTEST)
+    _known.update(value for value in values if value and len(value) >= shortest)
 
 
 def keep_environment(environ: Mapping[str, str]) -> None:

@@ -35,10 +35,11 @@ ROOMS = {
     "envelope": {"errors", "redaction", "chat"},
     "connection": {"errors", "chat", "envelope", "ask", "handlers", "profiles", "aws", "local"},
     "batch": {"errors", "chat", "ask", "profiles", "documents", "qa", "envelope", "connection"},
-    "render": {"errors", "redaction", "chat", "envelope", "ask"},
+    "doctor": {"errors", "chat", "profiles", "connection", "aws"},
+    "render": {"errors", "redaction", "doctor", "chat", "envelope", "ask"},
     "cli": {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
-        *("connection", "envelope", "batch", "render"),
+        *("connection", "doctor", "envelope", "batch", "render"),
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -209,8 +209,8 @@ _BY_CODE: dict[str, type[errors.SmAskError]] = {
     "ServiceUnavailableException": errors.UnavailableError,
     "InternalFailure": errors.ServiceFailureError,
     "InternalDependencyException": errors.ServiceFailureError,
-    "AccessDenied": errors.RefusedError,
-    "AccessDeniedException": errors.RefusedError,
+    "AccessDenied": errors.DeniedError,
+    "AccessDeniedException": errors.DeniedError,
     "ValidationError": errors.RefusedError,
     "ValidationException": errors.RefusedError,
 }
@@ -225,7 +225,7 @@ def _by_code(code: str, message: str, known: dict[str, Any]) -> errors.SmAskErro
         hint = "use --wait to wait until the endpoint is ready"
     elif meaning is errors.ServiceFailureError:
         hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
-    elif code.startswith("AccessDenied"):
+    elif meaning is errors.DeniedError:
         hint = "the identity needs sagemaker:InvokeEndpoint on the endpoint's ARN"
     elif "not found" in message:
         hint = "check the endpoint's name, the account and the region"

@@ -13,7 +13,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.parsers import ResponseParserError
 
 from sm_ask import redaction
-from sm_ask.errors import ConfigError, CredentialsError, SmAskError, ThrottledError, UnavailableError
+from sm_ask.errors import AssumeRoleError, ConfigError, CredentialsError, SmAskError, ThrottledError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -233,7 +233,7 @@ def _refused(error: aws.ClientError, client: BaseClient, role: str) -> SmAskErro
         return translated
     caller = _caller(message, client)
     hint = f"{caller} needs sts:AssumeRole on {role}, whose trust policy must name the caller (and its external id)"
-    return CredentialsError(f"{caller} may not assume {role} (sts:AssumeRole): {message}", hint=hint, **known)
+    return AssumeRoleError(f"{caller} may not assume {role} (sts:AssumeRole): {message}", hint=hint, **known)
 
 
 def _caller(message: str, client: BaseClient) -> str:

@@ -24,14 +24,19 @@ class Identity(NamedTuple):
     origin: str
 
 
-def identify(credentials: Credentials, sts: Callable[[], BaseClient]) -> Identity:
-    """Say whose credentials these are; no call is made where STS has already said it."""
-    if isinstance(credentials, Assumed) and credentials.arn:
-        return Identity(credentials.arn.split(":")[4], credentials.arn, "the role's session")
+def ask(sts: Callable[[], BaseClient]) -> Identity:
+    """Ask STS, which every identity may."""
     client = sts()
     with translated(bad_value=CredentialsError), answering(client):
         answer: dict[str, Any] = client.get_caller_identity()  # type: ignore[attr-defined]
         return Identity(answer["Account"], answer["Arn"], "sts:GetCallerIdentity")
+
+
+def identify(credentials: Credentials, sts: Callable[[], BaseClient]) -> Identity:
+    """Say whose credentials these are; no call is made where STS has already said it."""
+    if isinstance(credentials, Assumed) and credentials.arn:
+        return Identity(credentials.arn.split(":")[4], credentials.arn, "the role's session")
+    return ask(sts)
 
 
 def expect(account: str, found: str) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from sm_ask import redaction
 from sm_ask.errors import ConfigError, CredentialsError
 
 _CODE = re.compile(r"\d{6}", re.ASCII)
@@ -17,6 +18,7 @@ def code(device: str) -> str:
     given = (given or _typed(f"MFA code of {device}: ")).strip()
     if not _CODE.fullmatch(given):
         raise CredentialsError("an MFA code has six digits", hint=f"look at the device {device}")
+    redaction.keep(given, shortest=len(given))
     return given
 
 

@@ -83,7 +83,7 @@ _LACKS = {
     "shared-credentials-file": "no keys in ~/.aws/credentials",
     "custom-process": "no credential_process",
     "config-file": "no keys in ~/.aws/config",
-    "container-role": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and ..._FULL_URI are not set",
+    "container-role": "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor …_FULL_URI is set",
     "iam-role": "nobody answers",
 }
 _PLACES = {"env": "environment", "container-role": "container", "iam-role": "EC2 instance metadata"}

@@ -1,4 +1,4 @@
-"""What libraries log, on stderr: their warnings, and with ``--debug`` what they do; never bodies, never keys."""
+"""What is logged on the way, on stderr with ``--debug``: what is done, never bodies, never keys."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ class _Notes(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):
             text = str(record.msg)
-        if record.levelno >= logging.WARNING:
-            output.note(text)
-        else:
-            output.note(f"debug: {record.relativeCreated / 1000:.3f} s: {record.name}: {text}")
+        output.note(f"debug: {record.relativeCreated / 1000:.3f} s: {record.name}: {text}")
 
 
 def listen(*, debug: bool) -> None:
-    """Take the place of Python's own last resort, which would write what it is given."""
+    """Show what is logged, or nothing; Python's own last resort would write warnings as they are, values and all."""
     root = logging.getLogger()
-    if not any(isinstance(handler, _Notes) for handler in root.handlers):
-        root.addHandler(_Notes())
+    for handler in root.handlers[:]:
+        if isinstance(handler, (_Notes, logging.NullHandler)):
+            root.removeHandler(handler)
+    root.addHandler(_Notes() if debug else logging.NullHandler())
     for name in _TOLD:
         logging.getLogger(name).setLevel(logging.DEBUG if debug else logging.NOTSET)

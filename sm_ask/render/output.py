@@ -145,7 +145,7 @@ def trace(error: BaseException | None) -> None:
     shown = []
     while error is not None and error not in shown:
         shown.append(error)
-        _err("".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__qualname__}\n")
+        _err(redacted("".join(traceback.format_tb(error.__traceback__))) + f"{type(error).__qualname__}\n")
         error = error.__cause__ or error.__context__
 
 
