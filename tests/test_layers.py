@@ -41,8 +41,10 @@ ROOMS = {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
         *("connection", "doctor", "envelope", "batch", "render"),
     },
+    "client": {"errors", "chat", "ask", "handlers", "profiles", "connection"},
+    "langchain": {"errors", "chat", "ask", "handlers", "profiles", "qa", "documents", "connection", "client"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"chat", "client"},
 }
 
 OWNERS = {
@@ -55,6 +57,7 @@ OWNERS = {
     "xllamacpp": "local",
     "jmespath": "handlers",
     "langchain_core": "langchain",
+    "pydantic": "langchain",
 }
 
 
@@ -99,7 +102,7 @@ def test_the_plan_of_the_rooms_has_no_cycle():
 def test_no_file_imports_itself_in_a_circle():
     graph = {module(file): {name for name in imported(file) if name in MODULES} - {module(file)} for file in FILES}
     # A package's own file gathers its parts; they may not need it in return at run time, which typing hints do not.
-    graph["sm_ask.handlers"] = set()
+    graph["sm_ask.handlers"] = graph["sm_ask"] = set()
     while graph:
         free = {name for name, needs in graph.items() if not needs & graph.keys()}
         assert free, f"a cycle among {sorted(graph)}"

@@ -1,0 +1,196 @@
+"""The plain Python face: a client of one endpoint, as ``sm_ask.connect`` gives it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from sm_ask import connection, profiles
+from sm_ask.chat import Answer, Message, Request, Text
+from sm_ask.connection import Setup
+from sm_ask.errors import UnusableError, UsageError
+from sm_ask.profiles import Profile, Profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from sm_ask.ask import Event
+    from sm_ask.connection import Connection
+    from sm_ask.handlers import Handler
+
+_LOG = logging.getLogger("sm_ask")
+#: What may be given beside a profile's own keys; they mean what the command line's options mean.
+_CHOICES = {
+    "wait": "wait",
+    "retry_unsafe": "resend_unsafe",
+    "endpoint_override": "override",
+    "allow_http": "allow_http",
+    "cache": "cache",
+    "connections": "connections",
+    "inference_id": "inference_id",
+}
+_CONNECTIONS = 32
+
+
+def connect(
+    profile: str | None = None,
+    *,
+    config: str | None = None,
+    client: object = None,
+    handler: object = None,
+    **more: object,
+) -> Client:
+    """Open an endpoint: that of a profile, or of the keywords.
+
+    ``more`` are a profile's keys (endpoint, region, params, system, timeout, …), which count before the profile's own,
+    and the command line's wait, retry_unsafe, endpoint_override, allow_http, cache. Without a name the profile is that
+    of SM_ASK_PROFILE, or the file's default; ``config`` or SM_ASK_CONFIG names the file.
+
+    ``client`` is a client or a session of boto3, in whose name is asked. ``handler`` is a handler's name, or an object
+    in the shape of LangChain's content handlers. Raises SmAskError.
+    """
+    found = file(config)
+    setup = over(found, found.choose(profile or os.environ.get("SM_ASK_PROFILE")), handler, **more)
+    return Client(setup._replace(client=client))
+
+
+def file(config: str | None = None) -> Profiles:
+    """Give what the profiles file holds."""
+    config = config or os.environ.get("SM_ASK_CONFIG")
+    found = profiles.load(profiles.location(config, os.environ), required=bool(config))
+    for warning in found.warnings:
+        tell(warning)
+    return found
+
+
+def over(found: Profiles, profile: Profile, handler: object = None, **more: object) -> Setup:
+    """Put keywords over a profile's settings; TypeError for one that nobody knows."""
+    keys = {name for name in Profile._fields if name not in ("name", "handler")}
+    for name in more:
+        if name not in keys and name not in _CHOICES:
+            near = difflib.get_close_matches(name, [*keys, *_CHOICES], 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise TypeError(f"there is no setting {name!r}{meant}")
+    given: dict[str, Any] = {name: value for name, value in more.items() if name in keys and value is not None}
+    if isinstance(handler, str):
+        given["handler"], handler = handler, None
+    setup = Setup(
+        profile._replace(**given),
+        found.handlers,
+        str(found.path or ""),
+        connections=_CONNECTIONS,
+        handler=None if handler is None else object_handler(handler),
+    )
+    chosen: dict[str, Any] = {_CHOICES[name]: value for name, value in more.items() if name in _CHOICES}
+    return setup._replace(**chosen)
+
+
+def object_handler(found: Any) -> Handler:  # noqa: ANN401 - an object of somebody else's class
+    """Give a handler that is an object, or a class, of the caller's own; ConfigError if it is none."""
+    if all(hasattr(found, name) for name in ("encode", "decode", "accept")):
+        return found  # type: ignore[no-any-return]
+    from sm_ask.handlers.foreign import Foreign
+
+    return Foreign(getattr(found, "__name__", type(found).__name__), found, own=True)
+
+
+def tell(warning: str) -> None:
+    """Log a warning; where no logging is set up, Python shows it on stderr."""
+    _LOG.warning("sm-ask: %s", warning)
+
+
+class Client:
+    """An endpoint to ask; shared by threads, and closed after use.
+
+    Parameters are those of ``sm-ask prompt -o``: max_tokens, temperature, top_p, stop, … or a container's own.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        """Open the endpoint; raises SmAskError."""
+        self._stack = contextlib.ExitStack()
+        #: How the endpoint is spoken to.
+        self.connection: Connection = self._stack.enter_context(connection.connect(setup, tell=tell))
+
+    def ask(self, prompt: str | Sequence[Message], *, system: str | None = None, **params: object) -> Answer:
+        """Give the whole answer to a prompt, or to a conversation; raises SmAskError."""
+        with self.stream(prompt, system=system, **params) as found:
+            for _ in found:
+                pass
+        return found.answer
+
+    def stream(self, prompt: str | Sequence[Message], *, system: str | None = None, **params: object) -> Stream:
+        """Give the answer's text as it comes; closing the stream early ends the generation."""
+        return Stream(self.connection.ask(self.request(prompt, system=system, **params)))
+
+    def request(self, prompt: str | Sequence[Message], *, system: str | None = None, **params: object) -> Request:
+        """Give the request that asks a prompt: after the profile's own words, with its parameters under these."""
+        messages = (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+        if not any(message.content.strip() for message in messages):
+            raise UsageError("the prompt is empty")
+        settings = self.connection.settings
+        return Request(led(messages, settings.system if system is None else system), {**settings.params, **params})
+
+    def close(self) -> None:
+        """End what runs on this machine for the endpoint."""
+        self._stack.close()
+
+    def __enter__(self) -> Client:  # noqa: PYI034 - Self is newer than Python 3.10
+        """Give the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+def led(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:
+    """Put a system prompt before a conversation that has none."""
+    if not system or any(message.role == "system" for message in messages):
+        return messages
+    return (Message("system", system), *messages)
+
+
+class Stream:
+    """An answer's text while it comes; when it is over, ``answer`` is the whole answer."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        """Take the events of one question."""
+        self._events = events
+        self._answer: Answer | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the text in pieces; raises SmAskError, IncompleteError where only a part of it came."""
+        for event in self._events:
+            if isinstance(event, Text) and not event.reasoning:
+                yield event.text
+            elif isinstance(event, Answer):
+                self._answer = event
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer, once its text has come."""
+        if self._answer is None:
+            raise UnusableError("the answer is not over")
+        return self._answer
+
+    def close(self) -> None:
+        """Drop the rest, so that nothing more is generated."""
+        close = getattr(self._events, "close", None)
+        if close:
+            close()
+
+    def __enter__(self) -> Stream:  # noqa: PYI034 - as above
+        """Give the stream."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the rest."""
+        self.close()
