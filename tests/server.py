@@ -79,8 +79,9 @@ Script: TypeAlias = Callable[[Conversation], None]
 class Server:
     """Answers request after request with the next script, and with the last one for ever."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
-        self.tls = tls
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, raw: bool = False) -> None:
+        """With ``raw``, the first script has each connection as it comes, and no request is read."""
+        self.tls, self.raw = tls, raw
         self.scripts = list(scripts)
         self.requests: list[Recorded] = []
         self.connections = 0
@@ -120,6 +121,10 @@ class Server:
                 return
         conversation = Conversation(connection, self._stopping)
         self.conversations.append(conversation)
+        if self.raw:
+            with contextlib.suppress(OSError):
+                self.scripts[0](conversation)
+            return
         with connection.makefile("rb") as source, contextlib.suppress(OSError, ValueError):
             while request := _read(source):
                 with self._lock:

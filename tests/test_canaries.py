@@ -128,3 +128,19 @@ def test_a_bug_shows_no_values(cloud, run, tmp_path):
     (tmp_path / "handler.py").unlink()
     assert done.code == 11
     assert leaks(done, cloud, tmp_path) == []
+
+
+def test_a_handler_inherits_no_session(cloud, cli, tmp_path):
+    """The keys of a role are in no variable that code of somebody else's could read, or pass on to a program."""
+    cloud.answers["AssumeRole"] = lambda request: cloud.session(request, "ASIAHOP1", 3600)
+    (tmp_path / "handler.py").write_text(
+        "import json, os\nclass H:\n    content_type = accepts = 'application/json'\n"
+        "    def transform_input(self, prompt, kwargs):\n        return json.dumps(dict(os.environ)).encode()\n"
+        "    def transform_output(self, body):\n        return 'ok'\n"
+    )
+    handler = ["--handler", f"{tmp_path}/handler.py:H", "--role-arn", ROLE, "--no-cache", "--no-stdin"]
+    done = cli("prompt", "hi", "--region", "us-west-2", "-e", "ep", *handler)
+    assert done.code == 0, done.err
+    [call] = cloud.calls("invoke")
+    assert "ASIAHOP1" in call.headers["authorization"]
+    assert not {name for name, value in call.json.items() if "ASIAHOP1" in value or "t0ken" in value}

@@ -116,7 +116,7 @@ CASES = {
     "bad value": (ValueError("Invalid endpoint: x"), errors.ConfigError),
     "throttled": (client_error("ThrottlingException", "InvokeEndpoint"), errors.ThrottledError),
     "AssumeRole": (client_error("AccessDenied", "AssumeRole", 403), errors.CredentialsError),
-    "denied": (client_error("AccessDenied", "InvokeEndpoint", 403), errors.RefusedError),
+    "denied": (client_error("AccessDenied", "InvokeEndpoint", 403), errors.DeniedError),
 }
 
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from server import (
+    Conversation,
     Server,
     black_hole,
     chat_stream,
@@ -194,3 +195,29 @@ def test_a_dripping_answer_over_tls_ends_at_its_deadline(cli, monkeypatch, tls):
         done = cli("prompt", "hi", "--no-stream", "--timeout", "1", server=server)
         assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
     assert "not whole after" in done.err
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says_and_closes(whole("", 400)), says_and_resets(b""), says_and_stalls(b"")],
+    ids=["complains", "hangs up", "waits"],
+)
+def test_tls_to_a_port_that_speaks_http(cli, answer):
+    """Row N13: it complains in clear, hangs up, or waits for a line that does not come; nothing could be processed."""
+
+    def raw(conversation: Conversation) -> None:
+        conversation.connection.recv(1000)
+        answer(conversation)
+
+    with Server(raw, raw=True) as server:
+        url = server.url.replace("http://", "https://")
+        done = cli("prompt", "hi", *TO, url, "--idle-timeout", "1", "--retries", "0")
+    assert (done.code, done.out) == (8, b""), done.err
+
+
+def test_http_to_a_port_that_speaks_tls(cli, tls):
+    """Row N13: no request was understood there, which from here looks like any connection that breaks."""
+    with Server(says(chat_stream("Hello")), tls=tls[0]) as server:
+        done = cli("prompt", "hi", *TO, server.url.replace("https://", "http://"), "--retries", "0")
+        assert (done.out, server.requests) == (b"", [])
+    assert done.code in (7, 8), done.err

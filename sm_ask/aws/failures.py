@@ -119,10 +119,26 @@ def _library_error(error: Exception) -> errors.SmAskError:
     if isinstance(error, aws.HTTPClientError) and b"AWS4-HMAC" in repr(error).encode():
         # The message would quote the Authorization header.
         return errors.CredentialsError("the access key holds a character that no key has, such as a newline")
+    if _within_handshake(error):
+        return errors.NetworkError(
+            f"TLS was not agreed on: {_one_line(_reason(error))}", hint=_HINTS[errors.NetworkError]
+        )
     meaning = next(MEANINGS[parent] for parent in type(error).__mro__ if parent in MEANINGS)
     # urllib3 puts its cause into its text once more, as code.
     told = _reason(error) if isinstance(error, http.ProtocolError) else error
     return meaning(_one_line(told), hint=_CERTIFICATES if isinstance(error, aws.SSLError) else _HINTS.get(meaning))
+
+
+def _within_handshake(error: BaseException | None) -> bool:
+    """Tell whether a connection broke, or went silent, before anything could be sent over it."""
+    while error is not None and not isinstance(error, (aws.SSLError, http.SSLError)):
+        frame = error.__traceback__
+        while frame is not None:
+            if frame.tb_frame.f_code.co_name == "do_handshake":
+                return True
+            frame = frame.tb_next
+        error = error.__cause__ or error.__context__
+    return False
 
 
 _CONNECT_TIMEOUT = re.compile(r"connect timeout=([\d.]+)")
