@@ -7,20 +7,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask import handlers, profiles
-from sm_ask.ask import Policy, ask
+from sm_ask.ask import Pause, Policy, ask
 from sm_ask.chat import Answer
+from sm_ask.choice import Chooser
 from sm_ask.envelope import Asked
-from sm_ask.errors import ConfigError, UnusableError
+from sm_ask.errors import ConfigError, SchemaError, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sm_ask.ask import Event, Transport
-    from sm_ask.aws.runtime import Runtime
+    from sm_ask.aws.runtime import Runtime, Target
     from sm_ask.aws.session import Access, Entry
     from sm_ask.chat import Request
+    from sm_ask.choice import Choice
     from sm_ask.handlers import Handler
     from sm_ask.profiles import Profile
+    from sm_ask.scout import Report
 
 _LOCAL_REGION = "us-east-1"
 
@@ -57,26 +60,64 @@ class Setup(NamedTuple):
 class Connection(NamedTuple):
     """An endpoint, how it is spoken to, and the settings that led there."""
 
-    runtime: Runtime
-    handler: Handler
+    bare: Runtime
+    chooser: Chooser
     policy: Policy
     settings: Profile
     #: What carries each body to the runtime in its place, as where many questions are asked at once.
     gate: Transport | None = None
 
     @property
-    def region(self) -> str:
-        """The region that the client ended up with."""
-        return str(self.runtime.client.meta.region_name)
+    def choice(self) -> Choice:
+        """The content handler and how it came to be chosen; AWS may be asked for it, once."""
+        return self.chooser.choice
+
+    @property
+    def handler(self) -> Handler:
+        """The content handler that the next question is asked with."""
+        return self.choice.handler
 
     @property
     def context_window(self) -> int | None:
         """The number of tokens that the endpoint's settings say its model takes; None where they do not say."""
-        return None
+        return self.choice.context_window
+
+    @property
+    def runtime(self) -> Runtime:
+        """The endpoint, with what the content handler wants it to hear beside each request."""
+        return _heard(self.bare, self.handler)
+
+    @property
+    def region(self) -> str:
+        """The region that the client ended up with."""
+        return str(self.bare.client.meta.region_name)
 
     def ask(self, request: Request, *, raw: bool = False) -> Iterator[Event]:
-        """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one."""
-        return ask(self.fitted(request), self.handler, self.gate or self.runtime, self.policy, raw=raw)
+        """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one.
+
+        A container that refuses the body of a content handler that was not named is asked with another one, as it has
+        generated nothing.
+        """
+        while True:
+            choice, began = self.choice, False
+            try:
+                for event in self._once(choice.handler, request, raw=raw):
+                    began = began or not isinstance(event, Pause)
+                    if isinstance(event, Answer):
+                        self.chooser.worked(choice)
+                    yield event
+            except SchemaError as error:
+                if began or not self.chooser.instead(choice, error):
+                    raise
+            except UnusableError:
+                self.chooser.doubt()
+                raise
+            else:
+                return
+
+    def _once(self, handler: Handler, request: Request, *, raw: bool) -> Iterator[Event]:
+        transport = self.gate or _heard(self.bare, handler)
+        return ask(self._fitted(request, handler), handler, transport, self.policy, raw=raw)
 
     def answer(self, request: Request) -> Answer:
         """Give the whole answer to one question; raises SmAskError."""
@@ -87,7 +128,10 @@ class Connection(NamedTuple):
 
     def fitted(self, request: Request) -> Request:
         """Give the request, for a whole answer where none can come in pieces."""
-        streams = self.handler.streams and self.runtime.target.can_stream
+        return self._fitted(request, self.handler)
+
+    def _fitted(self, request: Request, handler: Handler) -> Request:
+        streams = handler.streams and self.bare.target.can_stream
         return request._replace(stream=request.stream and streams)
 
     def check(self, request: Request) -> None:
@@ -96,22 +140,29 @@ class Connection(NamedTuple):
 
     def asked(self) -> Asked:
         """Say who is asked."""
-        target = self.runtime.target
+        target = self.bare.target
         return Asked(target.endpoint, target.inference_component, self.region, self.handler.name)
+
+
+def _heard(runtime: Runtime, handler: Handler) -> Runtime:
+    attributes = ";".join(filter(None, (handler.custom_attributes, runtime.target.custom_attributes)))
+    return runtime._replace(target=runtime.target._replace(custom_attributes=attributes or None))
 
 
 @contextlib.contextmanager
 def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False) -> Iterator[Connection]:
     """Open the endpoint, and start the one on this machine where the profile is ``local``; ``tell`` takes warnings."""
     settings = setup.settings
-    handler = setup.handler or handlers.choose(settings.handler or handlers.DEFAULT, setup.declared, setup.source)
+    named = setup.handler
+    if named is None and settings.handler not in (None, handlers.AUTO):
+        named = handlers.choose(str(settings.handler), setup.declared, setup.source)
     with contextlib.ExitStack() as stack:
         if settings.name == profiles.LOCAL and settings.endpoint_url is None:
             settings = _local(settings, stack, dry_run=dry_run)
         if settings.endpoint is None:
             hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
             raise ConfigError("no endpoint is named", hint=hint)
-        yield _connection(setup._replace(settings=settings), handler, tell, dry_run=dry_run)
+        yield _connection(setup._replace(settings=settings), named, tell, dry_run=dry_run)
 
 
 def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
@@ -127,42 +178,66 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
     return settings._replace(endpoint_url=service.url)
 
 
-def _connection(setup: Setup, handler: Handler, tell: Callable[[str], None], *, dry_run: bool) -> Connection:
+def _connection(setup: Setup, named: Handler | None, tell: Callable[[str], None], *, dry_run: bool) -> Connection:
     # botocore is two thirds of the start-up time; nothing above needs it to report its errors.
-    from sm_ask.aws.runtime import Runtime, Target
+    from sm_ask.aws.runtime import Runtime
 
     settings, defaults = setup.settings, Policy()
-    target = Target(
-        endpoint=str(settings.endpoint),
-        inference_component=settings.inference_component,
-        variant=settings.target_variant,
-        model=settings.target_model,
-        container=settings.target_container,
-        custom_attributes=";".join(filter(None, (handler.custom_attributes, settings.custom_attributes))) or None,
-        session_id=settings.session_id,
-        inference_id=setup.inference_id,
-    ).checked()
+    target = _target(setup)
     policy = Policy(
         tries=defaults.tries if settings.retries is None else settings.retries + 1,
         timeout=settings.timeout or defaults.timeout,
         wait=setup.wait or defaults.wait,
         resend_unsafe=setup.resend_unsafe,
     )
-    client = _client(setup, policy, tell, dry_run=dry_run)
-    patience = settings.idle_timeout
-    runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
-    return Connection(runtime, handler, policy, settings)
-
-
-def _client(setup: Setup, policy: Policy, tell: Callable[[str], None], *, dry_run: bool) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
     if setup.client is not None:
         from sm_ask.aws.borrowed import borrow
 
-        return borrow(setup.client, setup.settings.region)
-    from sm_ask.aws.session import enter
+        client, chooser = borrow(setup.client, settings.region), Chooser(named)
+    else:
+        from sm_ask.aws.session import enter
 
-    entry = setup.entry or enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
-    return entry.runtime()
+        entry = setup.entry or enter(access_to(setup), timeout=policy.timeout, signed=not dry_run, tell=tell)
+        client, chooser = entry.runtime(), _chooser(named, entry, target, asks=not dry_run)
+    patience = settings.idle_timeout
+    runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
+    return Connection(runtime, chooser, policy, settings)
+
+
+def _target(setup: Setup) -> Target:
+    from sm_ask.aws.runtime import Target
+
+    settings = setup.settings
+    return Target(
+        endpoint=str(settings.endpoint),
+        inference_component=settings.inference_component,
+        variant=settings.target_variant,
+        model=settings.target_model,
+        container=settings.target_container,
+        custom_attributes=settings.custom_attributes,
+        session_id=settings.session_id,
+        inference_id=setup.inference_id,
+    ).checked()
+
+
+def _chooser(named: Handler | None, entry: Entry, target: Target, *, asks: bool) -> Chooser:
+    """Give what chooses the content handler; AWS is asked only of endpoints that it can know."""
+    if named or entry.access.keys:
+        return Chooser(named)
+    from sm_ask.aws import control, kept
+
+    if not control.is_asked(entry):
+        return Chooser(None)
+    shelf = kept.shelf(entry, target)
+    if not asks:
+        return Chooser(None, shelf=shelf, offline=True)
+
+    def look() -> Report:
+        from sm_ask import scout  # a known endpoint needs none of it
+
+        return scout.look(control.Control(entry), target)
+
+    return Chooser(None, look, shelf, entry.tell)
 
 
 def access_to(setup: Setup) -> Access:

@@ -47,7 +47,7 @@ class Cloud:
         self._server.server_close()
 
     def calls(self, name: str) -> list[Recorded]:
-        """The requests of one kind: an action of STS, `invoke`, `token`, `roles`, `role` or `zone`."""
+        """The requests of one kind: an action of STS or SageMaker, `invoke`, `token`, `roles`, `role` or `zone`."""
         return [request for request in self.requests if kind(request) == name]
 
     def asked(self, name: str) -> list[dict[str, str]]:
@@ -71,6 +71,8 @@ class Cloud:
             return self.session(request, "ASIAWEB", self.lifetime)
         if name == "GetCallerIdentity":
             return xml("GetCallerIdentity", f"<Arn>{USER}</Arn><UserId>A</UserId><Account>111111111111</Account>")
+        if name in DESCRIBED:
+            return described(name, json.loads(request.body))
         return {
             "invoke": chat_stream("Hello"),
             "token": whole("a-token", Content_Type="text/plain"),
@@ -110,6 +112,8 @@ class Cloud:
 
 
 def kind(request: Recorded) -> str:
+    if target := request.headers.get("x-amz-target"):
+        return target.removeprefix("SageMaker.")
     if found := re.search(rb"Action=(\w+)", request.body):
         return found[1].decode()
     if "/endpoints/" in request.path:
@@ -118,6 +122,26 @@ def kind(request: Recorded) -> str:
         if request.path.endswith(path):
             return name
     return "role"
+
+
+IMAGE = "111122223333.dkr.ecr.us-west-2.amazonaws.com/vllm:v0.10.2"
+_VARIANT = {"VariantName": "AllTraffic", "DeployedImages": [{"SpecifiedImage": IMAGE}]}
+#: What an endpoint of any name is, unless a test says otherwise.
+DESCRIBED: dict[str, dict[str, Any]] = {
+    "DescribeEndpoint": {
+        "EndpointConfigName": "config",
+        "EndpointStatus": "InService",
+        "ProductionVariants": [_VARIANT],
+    },
+    "DescribeEndpointConfig": {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "model"}]},
+    "DescribeModel": {"PrimaryContainer": {"Image": IMAGE, "Environment": {}}},
+}
+
+
+def described(name: str, asked: dict[str, str], **more: Any) -> bytes:
+    """What the control plane answers."""
+    known = {"EndpointName": "ep", "EndpointArn": "arn:aws:sagemaker:us-west-2:111111111111:endpoint/ep", **asked}
+    return whole({**known, **DESCRIBED.get(name, {}), **more}, Content_Type="application/x-amz-json-1.1")
 
 
 def key(request: Recorded) -> str:

@@ -178,7 +178,7 @@ def test_such_an_address_can_be_ignored(cli, monkeypatch, switch):
     if not switch.startswith("--"):
         monkeypatch.setenv(switch, "true")
     options = [switch] if switch.startswith("--") else []
-    done = cli("prompt", "hi", *TO, "--dry-run", "--json", *options)
+    done = cli("prompt", "hi", *TO, "--handler", "tgi", "--dry-run", "--json", *options)
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.text)["url"].startswith("https://runtime.sagemaker.us-west-2.amazonaws.com/")
 

@@ -41,14 +41,20 @@ def test_the_list_has_every_preset(cli):
     done = cli("handlers")
     rows = [line.split("\t") for line in done.text.splitlines()]
     assert done.code == 0
-    assert [row[0].removesuffix(" *") for row in rows] == [*NAMES]
-    assert rows[0][0] == "openai-chat *"
+    assert [row[0].removesuffix(" *") for row in rows] == ["auto", *NAMES]
+    assert rows[0][0] == "auto *"
 
 
 def test_the_list_as_json(cli):
     rows = json.loads(cli("handlers", "--json").text)
-    assert [row["name"] for row in rows] == [*NAMES]
-    assert [row["name"] for row in rows if row["default"]] == ["openai-chat"]
+    assert [row["name"] for row in rows] == ["auto", *NAMES]
+    assert [row["name"] for row in rows if row["default"]] == ["auto"]
+
+
+def test_the_choice_by_itself_is_shown_like_a_handler(cli):
+    known = json.loads(cli("handlers", "auto", "--json").text)
+    assert known.keys() == json.loads(cli("handlers", "tgi", "--json").text).keys()
+    assert (known["name"], known["request"], known["default"]) == ("auto", None, True)
 
 
 def test_one_handler(cli):

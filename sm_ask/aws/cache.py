@@ -1,4 +1,4 @@
-"""Sessions of roles on the disk, as the aws CLI keeps them: for their owner alone, each whole or not there."""
+"""What is kept on the disk, as the aws CLI keeps sessions: for its owner alone, each file whole or not there."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIELDS = {"access_key", "secret_key", "token", "expiry_time", "arn"}
+SESSION = frozenset({"access_key", "secret_key", "token", "expiry_time", "arn"})
 _FOLDERS = {"win32": "AppData/Local", "darwin": "Library/Caches"}
 
 
 class Cache(NamedTuple):
-    """A folder with a file for each session, named by a hash of all that it depends on."""
+    """A folder with a file for each thing, named by a hash of all that it depends on; each has these fields, all texts.
+
+    One of the fields is ``expiry_time``.
+    """
 
     folder: Path
+    fields: frozenset[str] = SESSION
 
     def get(self, identity: list[Any]) -> dict[str, Any] | None:
-        """Give a session, ended or not; nothing where there is none, or none that can be read."""
+        """Give a thing, ended or not; nothing where there is none, or none that can be read."""
         path = self._path(identity)
         try:
             self._repair(path)
             found = json.loads(path.read_bytes())
-            usable = set(found) == _FIELDS and all(isinstance(value, str) for value in found.values())
+            usable = set(found) == self.fields and all(isinstance(value, str) for value in found.values())
             moment = dt.datetime.fromisoformat(found["expiry_time"]) if usable else None
         except (OSError, ValueError, TypeError, RecursionError):
             return None
         return found if moment and moment.tzinfo else None
 
-    def put(self, identity: list[Any], session: Mapping[str, str]) -> None:
-        """Keep a session; where the disk does not take it, it is assumed again next time."""
+    def put(self, identity: list[Any], thing: Mapping[str, str]) -> None:
+        """Keep a thing; where the disk does not take it, it is fetched again next time."""
         path = self._path(identity)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
@@ -45,12 +49,17 @@ class Cache(NamedTuple):
             try:
                 descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with open(descriptor, "wb") as file:
-                    file.write(json.dumps(dict(session)).encode())
+                    file.write(json.dumps(dict(thing)).encode())
                     file.flush()
                     os.fsync(descriptor)
                 fresh.replace(path)
             finally:
                 fresh.unlink(missing_ok=True)
+
+    def drop(self, identity: list[Any]) -> None:
+        """Forget a thing."""
+        with contextlib.suppress(OSError):
+            self._path(identity).unlink()
 
     def _path(self, identity: list[Any]) -> Path:
         text = json.dumps(identity, sort_keys=True)
@@ -62,11 +71,11 @@ class Cache(NamedTuple):
                 place.chmod(mode)
 
 
-def location(environ: Mapping[str, str], platform: str = sys.platform) -> Path | None:
-    """Say where sessions are kept; nowhere without a home."""
+def location(environ: Mapping[str, str], platform: str = sys.platform, name: str = "sessions") -> Path | None:
+    """Say where things of a kind are kept; nowhere without a home."""
     chosen = Path(environ.get("LOCALAPPDATA" if platform == "win32" else "XDG_CACHE_HOME", ""))
     home = Path(environ.get("USERPROFILE" if platform == "win32" else "HOME", ""))
     if not chosen.is_absolute() and not home.is_absolute():
         return None
     folder = chosen if chosen.is_absolute() else home / _FOLDERS.get(platform, ".cache")
-    return folder / "sm-ask" / "sessions"
+    return folder / "sm-ask" / name

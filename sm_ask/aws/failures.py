@@ -16,7 +16,9 @@ from sm_ask import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CALLS = ("InvokeEndpoint", "InvokeEndpointWithResponseStream")
+_STREAM = "InvokeEndpointWithResponseStream"
+#: What the operations of SageMaker begin with; all others are those of who gives credentials.
+_CALLS = ("InvokeEndpoint", "Describe", "List")
 #: How much of what the service says is shown.
 _LONGEST = 500
 _CERTIFICATES = "a company's own certificates go into a file that AWS_CA_BUNDLE names; the proxy may have them, too"
@@ -187,7 +189,8 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
         "request_id": metadata.get("RequestId"),
         "retry_after": _retry_after(metadata.get("HTTPHeaders", {})),
     }
-    if error.operation_name not in _CALLS or code in _BAD_CREDENTIALS:
+    operation = error.operation_name
+    if not operation.startswith(_CALLS) or code in _BAD_CREDENTIALS:
         from sm_ask.aws import clock  # a refusal alone looks at it
 
         clocks = clock.difference(metadata.get("HTTPHeaders", {}))
@@ -195,9 +198,9 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
     if code == "ModelError" or status == 424:  # noqa: PLR2004 - HTTP statuses are best read as they are
         from sm_ask.aws import model_errors  # as rare as they are
 
-        return model_errors.read(response, message, known, streamed=error.operation_name == _CALLS[1])
+        return model_errors.read(response, message, known, streamed=operation == _STREAM)
     if code in _BY_CODE:
-        return _by_code(code, message[:_LONGEST], known)
+        return _by_code(code, message[:_LONGEST], operation, known)
     return _by_status(status, code, message[:_LONGEST], metadata, known)
 
 
@@ -232,7 +235,7 @@ _BY_CODE: dict[str, type[errors.SmAskError]] = {
 }
 
 
-def _by_code(code: str, message: str, known: dict[str, Any]) -> errors.SmAskError:
+def _by_code(code: str, message: str, operation: str, known: dict[str, Any]) -> errors.SmAskError:
     meaning = _BY_CODE[code]
     hint = None
     if meaning is errors.RefusedError and "no capacity" in message:
@@ -242,9 +245,10 @@ def _by_code(code: str, message: str, known: dict[str, Any]) -> errors.SmAskErro
     elif meaning is errors.ServiceFailureError:
         hint = "nothing tells whether the model ran; --retry-unsafe sends such a request again"
     elif meaning is errors.DeniedError:
-        hint = "the identity needs sagemaker:InvokeEndpoint on the endpoint's ARN"
-    elif "not found" in message:
-        hint = "check the endpoint's name, the account and the region"
+        needed = "InvokeEndpoint on the endpoint's ARN" if operation.startswith("Invoke") else operation
+        hint = f"the identity needs sagemaker:{needed}"
+    elif "not found" in message or message.startswith("Could not find"):
+        hint = "check the endpoint's name, the account and the region; `sm-ask endpoints` lists those there are"
     return meaning(f"{code}: {message}", hint=hint, **known)
 
 

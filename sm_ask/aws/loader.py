@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from botocore.loaders import Loader
 
 SERVICE = "sagemaker-runtime"
-#: Which services may be spoken to: the runtime, and those that credentials come from.
-SERVICES = (SERVICE, "sts", "sso", "sso-oidc", "signin")
+CONTROL = "sagemaker"
+#: Which services may be spoken to: the runtime, what knows of endpoints, and those that credentials come from.
+SERVICES = (SERVICE, CONTROL, "sts", "sso", "sso-oidc", "signin")
 
 
 class RuntimeLoader(Loader):
@@ -25,6 +27,12 @@ class RuntimeLoader(Loader):
             return super().load_data_with_path(name)
         data, path = super().load_data_with_path("partitions")
         return {"version": 3, "partitions": [_partition(partition) for partition in data["partitions"]]}, path
+
+
+@functools.cache
+def shared() -> RuntimeLoader:
+    """Give the one loader of this process: what it has read once serves all sessions."""
+    return RuntimeLoader()
 
 
 def _partition(partition: dict[str, Any]) -> dict[str, Any]:

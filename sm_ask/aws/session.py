@@ -13,10 +13,10 @@ from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
 
 from sm_ask import __version__
-from sm_ask.aws import settings, sources
+from sm_ask.aws import loader, settings, sources
 from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
-from sm_ask.aws.loader import SERVICE, RuntimeLoader
+from sm_ask.aws.loader import CONTROL, SERVICE
 from sm_ask.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -121,6 +121,13 @@ class Entry(NamedTuple):
         _override(self.session, self.access, "sts", self.tell)
         return self.client("sts")
 
+    def control(self) -> BaseClient:
+        """Open a client for SageMaker's control plane, wherever that is."""
+        _override(self.session, self.access, CONTROL, self.tell)
+        client = self.client(CONTROL)
+        client.meta.events.register("before-parse", readable)
+        return client
+
     def runtime(self) -> BaseClient:
         """Open a client that never sends a request twice; safe to share between threads once it is made."""
         client = self.client(SERVICE)
@@ -192,7 +199,7 @@ def _session(access: Access, timeout: float, *, signed: bool) -> Session:
             signature_version=None if signed else UNSIGNED,
         )
     )
-    session.register_component("data_loader", RuntimeLoader())
+    session.register_component("data_loader", loader.shared())
     session.set_config_variable("sts_regional_endpoints", "regional")
     if not access.override:
         session.set_config_variable("ignore_configured_endpoint_urls", value=True)
@@ -222,6 +229,8 @@ def _override(session: Session, access: Access, service: str, tell: Callable[[st
     # One address for all services is told of once.
     if found and (service == SERVICE or access.endpoint_url or found != settings.endpoint(session, SERVICE)):
         host = settings.checked_url(found.value, found.origin, allow_http=access.allow_http)
+        if service == CONTROL and found.value == access.endpoint_url:
+            return found
         tell(f"{service} is spoken to at {host}, says {found.origin}; --no-endpoint-override ignores that")
     return found
 

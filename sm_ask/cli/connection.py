@@ -58,7 +58,8 @@ def _describe(found: Connection) -> None:
     settings, policy = found.settings, found.policy
     output.note(f"debug: profile {settings.name or '(none)'}, AWS profile {settings.aws_profile or '(its own choice)'}")
     output.note(f"debug: endpoint {settings.endpoint} at {found.runtime.client.meta.endpoint_url}")
-    output.note(f"debug: region {found.region}, content handler {found.handler.name}")
+    output.note(f"debug: region {found.region}")
+    output.note(f"debug: content handler {found.handler.name}: {found.choice.reason}")
     output.note(
         f"debug: at most {policy.tries} tries, {policy.timeout:g} s for an answer, {policy.wait:g} s of waiting"
     )

@@ -21,6 +21,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _COLUMNS = ("name", "for", "answer", "streams")
 _EXAMPLE = (Message("system", "SYSTEM"), Message("user", "PROMPT"))
 _TEST = "test"
+_AUTO = "whichever of the others fits what runs behind the endpoint"
 
 
 @app.command(name="handlers")
@@ -39,6 +40,8 @@ def show(
     out = output.Output()
     if name is None:
         table.show(out, _COLUMNS, _rows(declared, source), as_json=as_json)
+    elif name == handlers.AUTO:
+        table.facts(out, _auto(), as_json=as_json)
     elif name != _TEST:
         table.facts(out, _facts(handlers.choose(name, declared, source), declared), as_json=as_json)
     elif tested and response:
@@ -57,7 +60,12 @@ def _declared(config: str | None) -> tuple[Mapping[str, Any], str]:
 
 def _rows(declared: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
     found = [handlers.choose(name, declared, source) for name in (*handlers.NAMES, *declared)]
-    return [_facts(handler, declared) for handler in found]
+    return [_auto(), *(_facts(handler, declared) for handler in found)]
+
+
+def _auto() -> dict[str, Any]:
+    known = ("content_type", "accept", "request", "stream_request", "answer", "streams", "custom_attributes")
+    return {"name": handlers.AUTO, "for": _AUTO, **dict.fromkeys((*known, "parameters")), "default": True}
 
 
 def _facts(handler: handlers.Handler, declared: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def _facts(handler: handlers.Handler, declared: Mapping[str, Any]) -> dict[str, 
         "streams": handler.streams,
         "custom_attributes": handler.custom_attributes,
         "parameters": params.listed() if params else None,
-        "default": handler.name == handlers.DEFAULT,
+        "default": False,
     }
 
 

@@ -41,7 +41,8 @@ class CallOptions(NamedTuple):
         str | None,
         _shared(
             "--handler",
-            "The content handler: a name of `sm-ask handlers`, or a class: package.module:Class, /path/file.py:Class.",
+            "The content handler: a name of `sm-ask handlers`, or a class: package.module:Class, /path/file.py:Class."
+            "  [auto]",
         ),
     ] = None
     region: Annotated[str | None, _shared("--region", "The AWS region.")] = None
@@ -60,7 +61,9 @@ class CallOptions(NamedTuple):
     expect_account: Annotated[
         str | None, _shared("--expect-account", "Ask nothing under another account than this one.", metavar="ID")
     ] = None
-    no_cache: Annotated[bool, _shared("--no-cache", "Keep no session of a role on the disk.")] = False
+    no_cache: Annotated[
+        bool, _shared("--no-cache", "Keep nothing on the disk: no session of a role, no content handler.")
+    ] = False
     endpoint_url: Annotated[str | None, _shared("--endpoint-url", "Another address than AWS's own.")] = None
     no_endpoint_override: Annotated[
         bool, _shared("--no-endpoint-override", "Ignore AWS_ENDPOINT_URL and its like.")

@@ -60,7 +60,7 @@ def put(question: str, library: qa.Library, settings: qa.Settings, desk: Desk) -
         return
 
     def show(asked: Request) -> Answer:
-        return render.follow(desk.events(asked), desk.out, desk.style, desk.connection.asked())
+        return render.follow(desk.events(asked), desk.out, desk.style, desk.connection.asked)
 
     found = qa.answer(question, library, settings, desk.connection.answer, show=show)
     render.conclude(found.answer, desk.out, desk.style, desk.connection.asked()._replace(sources=found.sources))

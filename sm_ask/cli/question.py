@@ -11,7 +11,7 @@ from sm_ask.chat import Message, Request
 from sm_ask.cli.connection import connect, settle
 from sm_ask.documents import STDIN, decode
 from sm_ask.errors import InputError, UsageError
-from sm_ask.render import answer, request
+from sm_ask.render import answer, output, request
 from sm_ask.render.output import Output
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ class Desk(NamedTuple):
     def sketch(self, asked: Request) -> None:
         """Show a request that is not sent."""
         fitted = self.connection.fitted(asked)
+        choice = self.connection.choice
+        if self.connection.chooser.offline and choice.origin == "assumed":
+            output.note(
+                f"{choice.handler.name} is assumed; without --dry-run, AWS is asked what runs behind the endpoint"
+            )
         request.show(preview(fitted, self.connection), self.out, as_json=self.options.as_json)
 
 
@@ -90,7 +95,7 @@ def put(message: Message, call: CallOptions, options: QuestionOptions) -> None:
         if options.dry_run:
             desk.sketch(asked)
         else:
-            answer.show(desk.events(asked), desk.out, desk.style, desk.connection.asked())
+            answer.show(desk.events(asked), desk.out, desk.style, desk.connection.asked)
 
 
 def sendable(params: dict[str, Any]) -> dict[str, Any]:

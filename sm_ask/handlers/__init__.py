@@ -53,11 +53,12 @@ class Handler(Protocol):
         """
 
 
-DEFAULT = "openai-chat"
+#: In the place of a name: whichever preset fits what runs behind the endpoint.
+AUTO = "auto"
 _PRESETS: dict[str, Handler] = {preset.name: preset for preset in PRESETS}
 NAMES = tuple(_PRESETS)
 #: Words of the command line that no handler of one's own may be called.
-RESERVED = ("auto", "test", *NAMES)
+RESERVED = (AUTO, "test", *NAMES)
 
 
 def named(name: str) -> Handler:

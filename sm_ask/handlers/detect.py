@@ -11,13 +11,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _TRUE = ("true", "1", "yes", "on")
 #: From here on, a container of the family answers the OpenAI chat format beside its own.
 _TGI_CHAT = (2, 4)
 _LMI_CHAT = (0, 27)
 _LIKELY = ("openai-chat", "tgi", "lmi", "huggingface")
+#: The families of images whose format depends on the model in them.
+ANY_MODEL = ("custom", "unknown", "huggingface")
 
 
 class Found(NamedTuple):
@@ -73,6 +75,40 @@ def detect(uri: str | None, environment: Mapping[str, str] = MappingProxyType({}
     if not uri:
         return Found("unknown", None, "the model names no image, as packages of the Marketplace do", _LIKELY)
     return Found("custom", None, f"the image {image.name} is of no known family", _LIKELY)
+
+
+def of_package(name: str) -> Found:
+    """Say what the name of a model package tells, where that is all that is known."""
+    words = set(_split(name.lower()))
+    why = f"the model package {name.rpartition('/')[2]}"
+    if "nim" in words:
+        return _nim(parse(name), {}, why)
+    vendors = {"cohere": ("cohere", "openai-chat"), "ai21": ("ai21", "openai-chat"), "jamba": ("openai-chat",)}
+    known = next((presets for vendor, presets in vendors.items() if vendor in words), _LIKELY)
+    return Found("package", None, f"{why} names no image", known)
+
+
+def with_jumpstart(found: Found, model: str | None) -> Found:
+    """Look at the id of a JumpStart model, which counts only where the image is any model's."""
+    if model is None or found.family not in ANY_MODEL:
+        return found
+    why = f"the JumpStart model {model}"
+    if re.search("llama-2-.*-f$", model):
+        said = f"{why}, whose handler accepts a licence with each request, and so has to be named"
+        return Found("jumpstart", None, said, ("jumpstart-llama2",))
+    for pattern, preset in (("text2text", "jumpstart-text2text"), ("textgeneration1", "jumpstart-textgeneration")):
+        if re.search(pattern, model):
+            return Found("jumpstart", preset, why, (preset,))
+    return found
+
+
+def same(several: Sequence[Found], what: str) -> Found:
+    """Say what is known of several things that may all answer: what they have in common, or that they differ."""
+    if len({found.preset for found in several}) == 1:
+        return several[0]
+    names = ", ".join(found.preset or found.family for found in several)
+    candidates = dict.fromkeys(preset for found in several for preset in found.candidates)
+    return Found("several", None, f"its {what} differ: {names}", tuple(candidates))
 
 
 def _split(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from sm_ask.errors import IncompleteError, SmAskError, UnusableError
 from sm_ask.render import output
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from sm_ask.ask import Event
     from sm_ask.envelope import Asked
@@ -51,15 +51,15 @@ class _Kept:
         pass
 
 
-def show(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> None:
+def show(events: Iterable[Event], out: Output, style: Style, asked: Callable[[], Asked]) -> None:
     """Show an answer while it comes, then what is worth knowing of it.
 
     Raises IncompleteError for an answer cut by its token limit where a complete one is required.
     """
-    conclude(follow(events, out, style, asked), out, style, asked)
+    conclude(follow(events, out, style, asked), out, style, asked())
 
 
-def follow(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> Answer:
+def follow(events: Iterable[Event], out: Output, style: Style, asked: Callable[[], Asked]) -> Answer:
     """Show an answer's text while it comes, and give the answer; for JSON, show only what came before an error."""
     kept = _Kept()
     sink = kept if style.as_json else _sink(out, style)
@@ -69,7 +69,7 @@ def follow(events: Iterable[Event], out: Output, style: Style, asked: Asked) -> 
     except BaseException as ended:
         if kept.pieces:
             error = ended if isinstance(ended, SmAskError) else IncompleteError("the answer was interrupted")
-            out.json(envelope("".join(kept.pieces), None, asked, error))
+            out.json(envelope("".join(kept.pieces), None, asked(), error))
         raise
 
 
