@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from sm_ask import connection, profiles
 from sm_ask.chat import Answer, Message, Request, Text
 from sm_ask.connection import Setup
-from sm_ask.errors import UnusableError, UsageError
+from sm_ask.errors import InputError, UnusableError, UsageError
 from sm_ask.profiles import Profile, Profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from sm_ask.ask import Event
+    from sm_ask.batch.record import Outcome
+    from sm_ask.batch.rows import Form, Row
     from sm_ask.connection import Connection
+    from sm_ask.documents import Document
     from sm_ask.handlers import Handler
+    from sm_ask.qa import Grounded, Library, Settings
 
 _LOG = logging.getLogger("sm_ask")
 #: What may be given beside a profile's own keys; they mean what the command line's options mean.
@@ -134,6 +138,52 @@ class Client:
         settings = self.connection.settings
         return Request(led(messages, settings.system if system is None else system), {**settings.params, **params})
 
+    def answer(
+        self,
+        question: str,
+        documents: Library | Iterable[Any],
+        *,
+        settings: Settings | None = None,
+        system: str | None = None,
+        **params: object,
+    ) -> Grounded:
+        """Answer a question from documents: texts, paths of files, or objects with ``page_content`` and ``metadata``.
+
+        ``settings`` is a qa.Settings: the chain, prompts of one's own, whether to cite. A qa.Library in the documents'
+        place is read and indexed once for all questions.
+        """
+        from sm_ask import qa
+
+        library = documents if isinstance(documents, qa.Library) else qa.Library(map(_document, documents))
+        own, chosen = self.connection.settings, settings or qa.Settings()
+        chosen = chosen._replace(
+            system=chosen.system or (own.system if system is None else system),
+            params={**own.params, **chosen.params, **params},
+            context_window=chosen.context_window or self.connection.context_window,
+        )
+        return qa.answer(question, library, chosen, self.connection.answer)
+
+    def batch(
+        self,
+        rows: Iterable[str | Mapping[str, Any]],
+        *,
+        workers: int = 8,
+        rate: float | None = None,
+        system: str | None = None,
+        **params: object,
+    ) -> Iterator[Outcome]:
+        """Ask many questions at once and yield what becomes of each, in the order in which that happens.
+
+        A row is a prompt, or a mapping as a line of ``sm-ask batch``. An outcome has the ``row`` and its ``result``: an
+        answer, or the error. ``rate`` is how many questions a second are asked at most. Closing the iterator ends it.
+        """
+        from sm_ask.batch.rows import Form
+        from sm_ask.batch.run import outcomes
+
+        own = self.connection.settings
+        form = Form(system=own.system if system is None else system, params={**own.params, **params})
+        return outcomes(_rows(rows, form), self.connection, workers=min(workers, _CONNECTIONS), rate=rate)
+
     def close(self) -> None:
         """End what runs on this machine for the endpoint."""
         self._stack.close()
@@ -147,6 +197,29 @@ class Client:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _document(found: Any) -> Document:  # noqa: ANN401 - a text, a path, or a document of any library
+    from sm_ask import documents
+
+    if isinstance(found, documents.Document):
+        return found
+    if isinstance(found, os.PathLike):
+        return documents.load(os.fspath(found))
+    if isinstance(found, str):
+        return documents.Document("document", found)
+    return documents.Document(str(found.metadata.get("source") or "document"), str(found.page_content))
+
+
+def _rows(rows: Iterable[str | Mapping[str, Any]], form: Form) -> Iterator[Row]:
+    from sm_ask.batch.rows import faulty
+
+    for number, given in enumerate(rows, 1):
+        fields = {"prompt": given} if isinstance(given, str) else given
+        try:
+            yield form.row(fields, number)
+        except InputError as error:
+            yield faulty(fields, number, error)
 
 
 def led(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...]:

@@ -150,7 +150,7 @@ class TestAnswers:
 
 class TestErrors:
     def test_a_stream_cut_short(self, serve):
-        server = serve(says_and_closes(chat_stream("Hel", "lo").partition(b"lo")[0]))
+        server = serve(says_and_closes(chat_stream("Hel", "lo").partition(b'"lo"')[0]))
         heard = Heard()
         with pytest.raises(IncompleteError):
             list(llm(server).stream("Hi", config={"callbacks": [heard]}))

@@ -43,7 +43,7 @@ ROOMS = {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
         *("connection", "doctor", "envelope", "batch", "render"),
     },
-    "client": {"errors", "chat", "ask", "handlers", "profiles", "connection"},
+    "client": {"errors", "chat", "ask", "handlers", "profiles", "documents", "qa", "connection", "batch"},
     "langchain": {"errors", "chat", "ask", "handlers", "profiles", "qa", "documents", "connection", "client"},
     "__main__": {"cli"},
     "__init__": {"chat", "client"},
