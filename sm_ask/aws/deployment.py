@@ -42,16 +42,20 @@ def behind(control: Control, target: Target) -> list[Part]:
     endpoint = control.call("DescribeEndpoint", EndpointName=target.endpoint)
     variants = endpoint.get("ProductionVariants", [])
     wanted = [variant for variant in variants if target.variant in (None, variant["VariantName"])]
-    models = models_of(control, endpoint)
+    try:
+        models = models_of(config(control, endpoint))
+    except SmAskError:
+        models = {}
     return [part(control, endpoint, variant, models) for variant in wanted]
 
 
-def models_of(control: Control, endpoint: Mapping[str, Any]) -> dict[str, str]:
-    """Give the name of each variant's model; nothing for one that holds inference components, or cannot be seen."""
-    try:
-        config = control.call("DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
-    except (SmAskError, KeyError):
-        return {}
+def config(control: Control, endpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what an endpoint was made of."""
+    return control.call("DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
+
+
+def models_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Give the name of each variant's model; nothing for a variant that holds inference components."""
     variants = config.get("ProductionVariants", [])
     return {variant["VariantName"]: variant["ModelName"] for variant in variants if variant.get("ModelName")}
 

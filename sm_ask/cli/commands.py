@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: In the order of the help.
-NAMES: Final = ("prompt", "qa", "batch", "handlers", "profiles", "whoami", "doctor", "token", "env", "local")
+NAMES: Final = (
+    "prompt",
+    "qa",
+    "batch",
+    "endpoints",
+    "handlers",
+    "profiles",
+    "whoami",
+    "doctor",
+    "token",
+    "env",
+    "local",
+)
 
 #: What a script may rely on; the README has the same table.
 EXIT_CODES: Final = {
