@@ -247,6 +247,15 @@ class TestStructured:
         assert found["raw"].content == text
         assert (found["parsed"] is None) == (found["parsing_error"] is not None) == (text == "no JSON")
 
+    @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+    def test_half_of_it_is_none(self, serve, method):
+        tools = method == "function_calling"
+        call = {"function": {"name": "Joke", "arguments": self.TEXT[:-5]}}
+        parts = [chat_event({"tool_calls": [call]} if tools else {"content": self.TEXT[:-5]}), chat_event({}, "length")]
+        model = chat(serve(says(streamed(parts)))).with_structured_output(Joke.model_json_schema(), method=method)
+        with pytest.raises(IncompleteError, match="token limit"):
+            list(model.stream("A joke"))
+
     def test_strictly(self, serve):
         server = serve(says(chat_whole(self.TEXT)))
         chat(server).with_structured_output(Joke, strict=True).invoke("A joke")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeGuard
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
+
+from sm_ask.errors import IncompleteError
 
 #: Which tool is to be called.
 Choice: TypeAlias = str | bool | dict[str, Any]
@@ -72,8 +75,27 @@ def _parsed(
     asking: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any], *, include_raw: bool
 ) -> Runnable[LanguageModelInput, Any]:
     """Give what the parser makes of the answer, beside the answer and an error of the parser's if that is wanted."""
+    # LangChain's parsers make something of half an answer, too.
+    parser = RunnableGenerator(_uncut, _uncut_late) | parser
     if not include_raw:
         return asking | parser
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=asking) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+
+
+def _uncut(pieces: Iterator[BaseMessage]) -> Iterator[BaseMessage]:
+    for piece in pieces:
+        yield _checked(piece)
+
+
+async def _uncut_late(pieces: AsyncIterator[BaseMessage]) -> AsyncIterator[BaseMessage]:
+    async for piece in pieces:
+        yield _checked(piece)
+
+
+def _checked(piece: BaseMessage) -> BaseMessage:
+    """Give a piece of an answer; IncompleteError for the last one of an answer that the token limit cut."""
+    if piece.response_metadata.get("finish_reason") == "length":
+        raise IncompleteError("the answer stopped at the token limit, within its JSON", hint="raise max_tokens")
+    return piece
