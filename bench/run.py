@@ -78,6 +78,10 @@ def main() -> None:
                     print(f"| {name} | {pair(ours, theirs, environ, options.runs)} |", flush=True)
             finally:
                 endpoint.terminate()
+    import decoding  # LangChain takes a second
+
+    for row in decoding.rows():
+        print(f"| {row} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LONGEST = 500
 _TELLING = 4 * LONGEST
 _FIRST_ERROR_STATUS = 400
+#: One of these keys stands in every error but LMI's.
+_SIGNS = frozenset({"error", "error_code", "message", "detail"})
 #: A container that passes on another one's error wraps it once or twice.
 _WRAPPINGS = 3
 # Texts, not compiled: most runs see no error, and these would cost them some milliseconds.
@@ -27,7 +29,14 @@ def message(body: Any) -> str | None:  # noqa: ANN401 - JSON
         return None
     token = body.get("token")
     # LMI hides an error in the last token of a stream, which else looks like a proper end.
-    error = body.get("error") or (token.get("error_msg") if isinstance(token, dict) else None)
+    hidden = token.get("error_msg") if isinstance(token, dict) else None
+    if not hidden and _SIGNS.isdisjoint(body) and body.get("object") != "error":
+        # Nearly always; each piece of a stream passes here.
+        return None
+    return _message(body, body.get("error") or hidden)
+
+
+def _message(body: dict[str, Any], error: Any) -> str | None:  # noqa: ANN401 - JSON
     if isinstance(error, dict):
         return str(error.get("message") or error)
     if error:

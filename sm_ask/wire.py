@@ -40,15 +40,14 @@ def lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Yield each line without its end, and whether it had one; only LF ends a line, as U+2028 may stand in JSON."""
     held: list[bytes] = []
     for chunk in chunks:
-        head, newline, rest = chunk.partition(b"\n")
-        held.append(head)
-        if not newline:
-            continue
-        yield b"".join(held).removesuffix(b"\r"), True
-        *whole, last = rest.split(b"\n")
+        *whole, last = chunk.split(b"\n")
+        if whole and held:
+            whole[0] = b"".join([*held, whole[0]])
+            held = []
         for line in whole:
             yield line.removesuffix(b"\r"), True
-        held = [last]
+        if last:
+            held.append(last)
     if tail := b"".join(held):
         yield tail.removesuffix(b"\r"), False
 
@@ -60,10 +59,12 @@ def records(chunks: Iterable[bytes]) -> Iterator[Any]:
     """
     source = lines(chunks)
     for line, ended in source:
+        if not line:
+            continue
         if line.startswith(_DATA):
             if ended and line == _DATA:
                 continue
-            yield _event(line.removeprefix(_DATA).strip(), ended=ended)
+            yield _event(line[len(_DATA) :].strip(), ended=ended)
             continue
         if not line.startswith(_OPENING) and (not line.strip() or line.startswith(_IGNORED_FIELDS)):
             continue

@@ -18,7 +18,7 @@ def choices(record: Any) -> Piece | None:  # noqa: ANN401 - JSON
     found = record.get("choices") if isinstance(record, dict) else None
     if not isinstance(found, list):
         return None
-    usage = _counts(record.get("usage"), "prompt_tokens", "completion_tokens")
+    usage = _counts(record.get("usage"), "prompt_tokens", "completion_tokens") if "usage" in record else None
     if not found:
         return Piece(usage=usage)
     choice = found[0]
@@ -27,15 +27,16 @@ def choices(record: Any) -> Piece | None:  # noqa: ANN401 - JSON
     reason = text_or_none(choice.get("finish_reason"))
     content = choice.get("delta", choice.get("message"))
     if isinstance(text := choice.get("text"), str) and content is None:
-        return Piece(text, ended=bool(reason), reason=reason, usage=usage)
+        return Piece(text, "", bool(reason), reason, usage)
     if not isinstance(content, dict):
         raise unknown_shape(record, "choices[0].message")
-    text = _parts(content.get("content") or "")
+    text = content.get("content") or ""
+    text = text if isinstance(text, str) else _parts(text)
     reasoning = content.get("reasoning") or content.get("reasoning_content") or ""
     if not (isinstance(text, str) and isinstance(reasoning, str)):
         raise unknown_shape(record, "text in choices[0].message.content")
-    ended = bool(reason) or "message" in choice
-    return Piece(text, reasoning, ended=ended, reason=reason, usage=usage, calls=_calls(content.get("tool_calls")))
+    calls = _calls(content["tool_calls"]) if "tool_calls" in content else ()
+    return Piece(text, reasoning, bool(reason) or "message" in choice, reason, usage, calls)
 
 
 def _calls(found: Any) -> tuple[ToolCall, ...]:  # noqa: ANN401 - JSON
@@ -70,7 +71,6 @@ def generated(record: Any) -> Piece | None:  # noqa: ANN401 - JSON
         return None
     whole = record.get("generated_text")
     details = record.get("details")
-    details = details if isinstance(details, dict) else {}
     token = record.get("token")
     text = whole
     if isinstance(token, dict):
@@ -79,13 +79,15 @@ def generated(record: Any) -> Piece | None:  # noqa: ANN401 - JSON
         text = _without_inputs(whole, details)
     if not isinstance(text, str):
         return None
+    if not isinstance(details, dict):
+        return Piece(text, "", whole is not None)
     usage = _counts(details, "input_length", "generated_tokens") if details else None
-    return Piece(text, ended=whole is not None, reason=text_or_none(details.get("finish_reason")), usage=usage)
+    return Piece(text, "", whole is not None, text_or_none(details.get("finish_reason")), usage)
 
 
-def _without_inputs(whole: str, details: dict[str, Any]) -> str:
+def _without_inputs(whole: str, details: Any) -> str:  # noqa: ANN401 - JSON
     """Take the prompt off a text where the container itself says that the rest alone was generated."""
-    inputs, generated_tokens = details.get("inputs"), details.get("tokens")
+    inputs, generated_tokens = _at(details, "inputs"), _at(details, "tokens")
     if not (isinstance(inputs, str) and isinstance(generated_tokens, list) and whole.startswith(inputs)):
         return whole
     rest = whole[len(inputs) :]
