@@ -135,6 +135,10 @@ DESCRIBED: dict[str, dict[str, Any]] = {
     },
     "DescribeEndpointConfig": {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "model"}]},
     "DescribeModel": {"PrimaryContainer": {"Image": IMAGE, "Environment": {}}},
+    "DescribeInferenceComponent": {
+        "InferenceComponentArn": "arn:aws:sagemaker:us-west-2:111111111111:inference-component/x",
+        "Specification": {"ModelName": "model"},
+    },
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloud import ROLE, SECOND, USER, Cloud, refusal, xml
+from cloud import ROLE, SECOND, USER, Cloud, described, refusal, xml
 from conftest import Result, run_process
 from server import chat_stream, failing, nobody, whole
 
@@ -212,6 +212,58 @@ def test_the_permission_that_is_missing(examined, cloud):
         "Resource": [f"{at}:endpoint/ep", f"{at}:inference-component/copy-1"],
     }
     assert steps["answer"]["status"] == "skipped"
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_endpoint(examined):
+    _, steps = examined(*TO)
+    assert steps["endpoint"]["status"] == "ok"
+    assert steps["endpoint"]["found"].startswith("InService, real-time; handler openai-chat (the image vllm:v0.10.2")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "part"),
+    [("Creating", 6, "--wait"), ("Failed", 5, "no room"), ("OutOfService", 5, "OutOfService")],
+)
+def test_an_endpoint_that_does_not_serve(examined, cloud, status, code, part):
+    cloud.answers["DescribeEndpoint"] = lambda request: described(
+        "DescribeEndpoint", request.json, EndpointStatus=status, FailureReason="no room"
+    )
+    done, steps = examined(*TO, "--no-invoke")
+    assert (done.code, steps["endpoint"]["status"]) == (code, "failed")
+    assert part in steps["endpoint"]["found"] + str(steps["endpoint"]["fix"])
+
+
+def test_an_endpoint_that_is_not_there(examined, cloud):
+    message = "Could not find endpoint arn:aws:sagemaker:us-west-2:111111111111:endpoint/ep."
+    cloud.answers["DescribeEndpoint"] = lambda _: whole({"__type": "ValidationException", "message": message}, 400)
+    done, steps = examined(*TO, "--no-invoke")
+    assert (done.code, steps["endpoint"]["status"]) == (5, "failed")
+    assert message in steps["endpoint"]["found"]
+
+
+def test_an_endpoint_that_may_not_be_seen(examined, cloud):
+    """Nothing depends on it; the statement says what would allow it."""
+    denied = {"__type": "AccessDeniedException", "Message": "not authorized to perform: sagemaker:DescribeEndpoint"}
+    cloud.answers["DescribeEndpoint"] = lambda _: whole(denied, 400)
+    done, steps = examined(*TO, "--handler", "openai-chat")
+    assert (done.code, steps["endpoint"]["status"], steps["answer"]["status"]) == (0, "skipped", "ok")
+    assert "sagemaker:DescribeEndpoint" in steps["endpoint"]["statement"]["Action"]
+
+
+def test_inference_components(examined, cloud):
+    listed = [{"InferenceComponentName": name, "InferenceComponentStatus": "InService"} for name in ("a", "b")]
+    cloud.answers["ListInferenceComponents"] = lambda _: whole({"InferenceComponents": listed})
+    cloud.answers["DescribeEndpoint"] = lambda request: described(
+        "DescribeEndpoint", request.json, ProductionVariants=[{"VariantName": "AllTraffic"}]
+    )
+    cloud.answers["DescribeEndpointConfig"] = lambda _: whole({"ProductionVariants": [{"VariantName": "AllTraffic"}]})
+    _, unnamed = examined(*TO, "--no-invoke")
+    assert "--inference-component: a, b" in unnamed["endpoint"]["fix"]
+    _, wrong = examined(*TO, "--no-invoke", "--inference-component", "c")
+    assert "there are a, b" in wrong["endpoint"]["fix"]
+    _, right = examined(*TO, "--no-invoke", "--inference-component", "b")
+    assert right["endpoint"]["status"] == "ok"
 
 
 @pytest.mark.usefixtures("cloud")

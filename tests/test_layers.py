@@ -38,7 +38,7 @@ ROOMS = {
     "inventory": {"errors", "handlers", "aws", "scout"},
     "connection": {"errors", "chat", "envelope", "ask", "handlers", "profiles", "aws", "local", "scout", "choice"},
     "batch": {"errors", "chat", "ask", "profiles", "documents", "qa", "envelope", "connection"},
-    "doctor": {"errors", "chat", "profiles", "connection", "aws"},
+    "doctor": {"errors", "chat", "profiles", "connection", "aws", "inventory"},
     "render": {"errors", "redaction", "doctor", "chat", "envelope", "ask"},
     "cli": {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),

@@ -1,12 +1,13 @@
-"""From the configuration to one real token: each step to an answer, what it found, and what it takes where it fails."""
+"""The steps of a diagnosis, each with what is known by then."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sm_ask import connection, profiles
 from sm_ask.chat import Message, Request
+from sm_ask.doctor.serving import serving
+from sm_ask.doctor.step import SkippedError, Step
 from sm_ask.errors import (
     AssumeRoleError,
     ConfigError,
@@ -18,7 +19,7 @@ from sm_ask.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from sm_ask.aws.clock import Watch
     from sm_ask.aws.hops import Assumed
@@ -28,51 +29,17 @@ if TYPE_CHECKING:
     from sm_ask.connection import Setup
 
 _Found = TypeVar("_Found")
-Status: TypeAlias = Literal["ok", "failed", "skipped"]
-
 #: Seconds that each service may take; a diagnosis that hangs is none.
 PATIENCE = 10.0
 _HERE = "the endpoint on this machine needs none"
 _QUESTION = Request((Message("user", "Say hi"),), {"max_tokens": 1})
 
 
-class Step(NamedTuple):
-    """One step: what was found, or why it failed or was left out, and what to do about it."""
-
-    name: str
-    status: Status
-    found: str
-    #: A command to run, or what to change.
-    fix: str | None = None
-    #: A statement that is missing in an IAM policy.
-    statement: Mapping[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-    error: SmAskError | None = None
-
-
-class _SkippedError(Exception):
-    """A step cannot be taken, or need not be; the text says why."""
-
-
-def examine(settle: Callable[[], Setup], *, invoke: bool, tell: Callable[[str], None]) -> Iterator[Step]:
-    """Yield each step as soon as it is taken; ``invoke`` allows the one that costs a token, ``tell`` takes warnings."""
-    look = _Examination(settle, tell)
-    yield look.step("configuration", look.configuration)
-    yield look.step("profile", look.profile)
-    yield look.step("region", look.region)
-    yield look.step("credentials", look.credentials)
-    for number in range(look.roles):
-        yield look.step(f"role {number + 1}", functools.partial(look.assume, number))
-    yield look.step("identity", look.identity)
-    yield look.step("clock", look.clock)
-    yield look.step("permission", functools.partial(look.permission, invoke=invoke))
-    yield look.step("answer", look.answer)
-
-
-class _Examination:
+class Examination:
     """What is known so far; a step that needs more than that is skipped."""
 
     def __init__(self, settle: Callable[[], Setup], tell: Callable[[str], None]) -> None:
+        """Take what gives the settings, and who hears of warnings."""
         self._settle, self._tell = settle, tell
         self._setup: Setup | None = None
         self._place: Place | None = None
@@ -85,19 +52,22 @@ class _Examination:
         self._roles: list[Assumed] = []
 
     def step(self, name: str, look: Callable[[], str]) -> Step:
+        """Take a step; ``look`` gives what it found, or raises SkippedError or SmAskError."""
         self._notes = []
         try:
             return Step(name, "ok", look(), notes=tuple(self._notes))
-        except _SkippedError as skipped:
-            return Step(name, "skipped", str(skipped), notes=tuple(self._notes))
+        except SkippedError as skipped:
+            return Step(name, "skipped", str(skipped), statement=skipped.statement, notes=tuple(self._notes))
         except SmAskError as error:
             return Step(name, "failed", error.message, error.hint, self._statement(error), tuple(self._notes), error)
 
     def configuration(self) -> str:
+        """Read the profiles file, the options and the variables."""
         self._setup = self._settle()
         return self._setup.source or "no profiles file; options and variables decide"
 
     def profile(self) -> str:
+        """See whether an endpoint is named."""
         settings = _needed(self._setup, "configuration").settings
         if settings.endpoint is None and settings.name != profiles.LOCAL:
             hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
@@ -106,6 +76,7 @@ class _Examination:
         return f"{name}: endpoint {settings.endpoint or profiles.LOCAL}"
 
     def region(self) -> str:
+        """Settle the region, and check AWS's own settings."""
         setup = _needed(self._setup, "configuration")
         from sm_ask.aws import session
         from sm_ask.aws.clock import Watch
@@ -120,10 +91,11 @@ class _Examination:
         return f"{self._place.region.value}, from {told if origin == 'given' else origin}"
 
     def credentials(self) -> str:
+        """Find the first credentials, before any role, and note why other sources were left."""
         place = _needed(self._place, "region")
         if place.access.keys:
             self._entry = place.entry(None)
-            raise _SkippedError(_HERE)
+            raise SkippedError(_HERE)
         lacking: dict[str, list[str]] = {}
         try:
             return self._found(place, lambda source, lacks: lacking.setdefault(source, []).append(lacks))
@@ -150,15 +122,16 @@ class _Examination:
         return len(self._roles or (self._place.access.hops if self._place else ()))
 
     def assume(self, number: int) -> str:
+        """Assume one of the roles."""
         from sm_ask.aws import sources
         from sm_ask.aws.failures import translated
 
         place = _needed(self._place, "region")
         if not self._roles:
-            raise _SkippedError("there are no credentials to assume it with")
+            raise SkippedError("there are no credentials to assume it with")
         role = self._roles[number]
         if number and self._roles[number - 1].arn is None:
-            raise _SkippedError("the role before was not assumed")
+            raise SkippedError("the role before was not assumed")
         try:
             with translated(bad_value=CredentialsError):
                 sources.settle(place.session, role)
@@ -172,9 +145,10 @@ class _Examination:
         return f"{role.arn} until {role.expires:%Y-%m-%d %H:%M:%S} UTC{kept}"
 
     def identity(self) -> str:
+        """Ask STS who this is, and compare the account with the expected one."""
         entry = self._inside()
         if entry.credentials is None:
-            raise _SkippedError(_HERE)
+            raise SkippedError(_HERE)
         from sm_ask.aws import identity
 
         self._who = identity.ask(entry.sts)
@@ -188,33 +162,55 @@ class _Examination:
         return f"{self._who.arn} in account {self._who.account}"
 
     def clock(self) -> str:
+        """Compare this machine's clock with the date of what AWS has answered."""
         if self._watch is None or self._watch.off is None:
-            raise _SkippedError("nothing of AWS has answered yet")
+            raise SkippedError("nothing of AWS has answered yet")
         if self._watch.wrong:
             raise CredentialsError(self._watch.wrong, hint="set this machine's clock; AWS takes no such signatures")
         return f"within {max(abs(self._watch.off), 1):.0f} s of AWS's"
+
+    def endpoint(self) -> str:
+        """Look at what AWS says of the endpoint, as far as one may see it."""
+        entry, settings = self._inside(), _needed(self._setup, "configuration").settings
+        if entry.credentials is None:
+            raise SkippedError("the endpoint on this machine is no endpoint of AWS")
+        if settings.endpoint is None:
+            raise SkippedError("no endpoint is named")
+        from sm_ask import inventory
+        from sm_ask.aws import control, policies
+
+        if not control.is_asked(entry):
+            raise SkippedError("it is at an address that is not AWS's, of which AWS knows nothing")
+        try:
+            found = inventory.entry(control.Control(entry), settings.endpoint)
+        except DeniedError as error:
+            why = "what runs there may not be seen; nothing depends on that if the handler is named"
+            raise SkippedError(f"{why}: {error.message}", self._allowing(policies.describe)) from error
+        self._notes = found["unseen"]
+        return serving(found, settings.inference_component)
 
     def permission(self, *, invoke: bool) -> str:
         """Ask for one token; what comes of it tells whether that is allowed, and in the next step, what came."""
         entry, setup = self._inside(), _needed(self._setup, "configuration")
         if setup.settings.endpoint is None and setup.settings.name != profiles.LOCAL:
-            raise _SkippedError("no endpoint is named")
+            raise SkippedError("no endpoint is named")
         if not invoke:
-            raise _SkippedError("--no-invoke")
+            raise SkippedError("--no-invoke")
         try:
             self._answer = self._asked(setup, entry)
         except (DeniedError, CredentialsError):
             raise
         except NetworkError as error:
             self._failure = error
-            raise _SkippedError("the endpoint was not reached") from error
+            raise SkippedError("the endpoint was not reached") from error
         except SmAskError as error:
             self._failure = error
         if entry.credentials is None:
-            raise _SkippedError(_HERE)
+            raise SkippedError(_HERE)
         return "sagemaker:InvokeEndpoint is allowed"
 
     def answer(self) -> str:
+        """Say what came of the question."""
         if self._failure is not None:
             raise self._failure
         return _needed(self._answer, "permission")
@@ -234,25 +230,28 @@ class _Examination:
 
     def _inside(self) -> Entry:
         if self._entry is None:
-            raise _SkippedError("there are no credentials to look with")
+            raise SkippedError("there are no credentials to look with")
         return self._entry
 
     def _statement(self, error: SmAskError) -> Mapping[str, Any] | None:
-        if not isinstance(error, (AssumeRoleError, DeniedError)):
-            return None
         from sm_ask.aws import policies
 
         if isinstance(error, AssumeRoleError):
             role = next((role for role in self._roles if role.arn is None), None)
             return policies.assume(role.hop.role_arn) if role else None
-        if self._who is None or self._place is None or self._setup is None:
+        if not isinstance(error, DeniedError) or self._setup is None:
             return None
-        settings, partition = self._setup.settings, self._who.arn.split(":")[1]
-        at = (self._who.account, self._place.region.value, partition)
-        return policies.invoke(*at, str(settings.endpoint), settings.inference_component)
+        settings = self._setup.settings
+        return self._allowing(policies.invoke, str(settings.endpoint), settings.inference_component)
+
+    def _allowing(self, statement: Callable[..., Mapping[str, Any]], *what: str | None) -> Mapping[str, Any] | None:
+        """Give a statement for this account and region, once they are known."""
+        if self._who is None or self._place is None:
+            return None
+        return statement(self._who.account, self._place.region.value, self._who.arn.split(":")[1], *what)
 
 
 def _needed(value: _Found | None, step: str) -> _Found:
     if value is None:
-        raise _SkippedError(f"it needs the step {step}")
+        raise SkippedError(f"it needs the step {step}")
     return value

@@ -1,0 +1,32 @@
+"""From the configuration to one real token: each step to an answer, what it found, and what it takes where it fails."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from sm_ask.doctor.examination import Examination
+from sm_ask.doctor.step import Status, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sm_ask.connection import Setup
+
+__all__ = ["Status", "Step", "examine"]
+
+
+def examine(settle: Callable[[], Setup], *, invoke: bool, tell: Callable[[str], None]) -> Iterator[Step]:
+    """Yield each step as soon as it is taken; ``invoke`` allows the one that costs a token, ``tell`` takes warnings."""
+    look = Examination(settle, tell)
+    yield look.step("configuration", look.configuration)
+    yield look.step("profile", look.profile)
+    yield look.step("region", look.region)
+    yield look.step("credentials", look.credentials)
+    for number in range(look.roles):
+        yield look.step(f"role {number + 1}", functools.partial(look.assume, number))
+    yield look.step("identity", look.identity)
+    yield look.step("clock", look.clock)
+    yield look.step("endpoint", look.endpoint)
+    yield look.step("permission", functools.partial(look.permission, invoke=invoke))
+    yield look.step("answer", look.answer)
