@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sm_ask.ask import Event, Transport
     from sm_ask.aws.runtime import Runtime, Target
+    from sm_ask.aws.s3 import Objects
     from sm_ask.aws.session import Access, Entry
     from sm_ask.chat import Request
     from sm_ask.choice import Choice
@@ -166,10 +167,14 @@ def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False)
 
 
 def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
-    settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
+    # The model is loaded for this profile alone.
+    from sm_ask.local.model import CONTEXT
+
+    settings = settings._replace(
+        endpoint=settings.endpoint or profiles.LOCAL, context_window=settings.context_window or CONTEXT
+    )
     if dry_run:
         return settings._replace(endpoint_url="http://127.0.0.1")
-    # The model is loaded for this profile alone.
     from sm_ask.local import open_container
     from sm_ask.local.service import Service
 
@@ -238,6 +243,17 @@ def _chooser(named: Handler | None, entry: Entry, target: Target, *, asks: bool)
         return scout.look(control.Control(entry), target)
 
     return Chooser(None, look, shelf, entry.tell)
+
+
+def storage(setup: Setup, *, tell: Callable[[str], None]) -> Objects:
+    """Open S3 with the credentials of a setup; those of the endpoint on this machine are AWS's own default."""
+    from sm_ask.aws.s3 import Objects
+    from sm_ask.aws.session import enter
+
+    if setup.settings.name == profiles.LOCAL:
+        setup = setup._replace(settings=setup.settings._replace(name=""))
+    access = access_to(setup)._replace(endpoint_url=None)
+    return Objects(enter(access, timeout=Policy().timeout, tell=tell).s3(), tell)
 
 
 def access_to(setup: Setup) -> Access:

@@ -32,11 +32,14 @@ class Asked(NamedTuple):
     region: str
     handler: str
     sources: Sequence[Source] = ()
+    #: What was asked, where it is one of several questions.
+    question: str | None = None
 
 
 def envelope(text: str | None, answer: Answer | None, asked: Asked, error: SmAskError | None) -> dict[str, Any]:
     """Give the object; the text is None where no answer came, and the answer where it is not whole."""
     return {
+        **({} if asked.question is None else {"question": asked.question}),
         "answer": text,
         "reasoning": (answer.reasoning or None) if answer else None,
         "finish_reason": answer.finish_reason if answer else None,

@@ -26,7 +26,8 @@ SmAskError                  1   a bug of ours, or a failure that nothing else de
 ├── InputError             12
 ├── OutputError            13
 ├── LockedError            14
-└── RowsFailedError        15
+├── RowsFailedError        15
+└── NotInDocumentsError    16
 """
 
 from __future__ import annotations
@@ -261,3 +262,11 @@ class RowsFailedError(SmAskError):
 
     code = 15
     kind = "rows_failed"
+
+
+class NotInDocumentsError(SmAskError):
+    """The documents do not hold the answer to the question."""
+
+    code = 16
+    kind = "not_in_documents"
+    maybe_charged = True

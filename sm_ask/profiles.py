@@ -48,6 +48,9 @@ class Profile(NamedTuple):
     timeout: float | None = None
     idle_timeout: float | None = None
     retries: int | None = None
+    #: How many tokens the model takes, prompt and answer; and a tokenizer.json to count them with.
+    context_window: int | None = None
+    tokenizer: str | None = None
 
 
 class Profiles(NamedTuple):
@@ -280,5 +283,7 @@ PROFILE_KEYS: Keys = {
     "timeout": _seconds,
     "idle_timeout": _seconds,
     "retries": _count,
+    "context_window": _count,
+    "tokenizer": _line,
 }
 FILE_KEYS: Keys = {"default": _line, "profiles": _profiles, "handlers": _params}

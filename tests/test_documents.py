@@ -47,9 +47,17 @@ def test_a_missing_file_is_named(ask, tmp_path):
     refused(ask(tmp_path / "no.txt"), tmp_path / "no.txt", "No such file")
 
 
+@pytest.mark.parametrize("ask", ["prompt"], indirect=True)
 def test_a_directory_is_refused(ask, tmp_path):
     """Row D1."""
     refused(ask(tmp_path), tmp_path, "is a directory", "hint: ")
+
+
+@pytest.mark.parametrize("ask", ["qa"], indirect=True)
+def test_an_empty_folder_is_refused(ask, tmp_path):
+    """Row D1; what is hidden is not read."""
+    (tmp_path / ".hidden").write_text("x")
+    refused(ask(tmp_path), tmp_path, "no file to read", "hint: ")
 
 
 def test_an_unreadable_file_is_refused(ask, tmp_path):
@@ -166,6 +174,7 @@ def test_a_named_encoding_does_not_make_a_binary_file_text(ask, tmp_path):
     refused(ask(tmp_path / "a.txt", more=["--encoding", "latin-1"]), tmp_path / "a.txt", "looks binary")
 
 
+@pytest.mark.parametrize("ask", ["prompt"], indirect=True)
 @pytest.mark.parametrize("before", [b"", b"\r\n ", codecs.BOM_UTF8])
 def test_a_pdf_is_refused_even_if_it_is_all_ascii(ask, tmp_path, before):
     """Row D6."""
@@ -173,6 +182,7 @@ def test_a_pdf_is_refused_even_if_it_is_all_ascii(ask, tmp_path, before):
     refused(ask(tmp_path / "a.pdf"), tmp_path / "a.pdf", "is a PDF", "pdftotext")
 
 
+@pytest.mark.parametrize("ask", ["prompt"], indirect=True)
 def test_an_office_document_is_refused(ask, tmp_path):
     """Row D6."""
     with zipfile.ZipFile(tmp_path / "a.docx", "w") as archive:
@@ -220,7 +230,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused(ask, tmp_path):
         while path.stat().st_size == 4_000_000:
             assert writer.poll() is None
             time.sleep(0.01)
-        done = next((done for done, _ in (ask(path) for _ in range(50)) if done.code), None)
+        done = next((done for done, _ in (ask(path) for _ in range(50)) if "written to" in done.err), None)
         writer.kill()
     assert done
     assert (done.code, done.out) == (12, b"")

@@ -59,6 +59,10 @@ OWNERS = {
     "typer": "cli",
     "xllamacpp": "local",
     "jmespath": "handlers",
+    "pypdf": "documents",
+    "openpyxl": "documents",
+    "tokenizers": "qa",
+    "sqlite3": "qa",
     "langchain_core": "langchain",
     "pydantic": "langchain",
 }

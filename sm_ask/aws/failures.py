@@ -190,7 +190,7 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
         "retry_after": _retry_after(metadata.get("HTTPHeaders", {})),
     }
     operation = error.operation_name
-    if not operation.startswith(_CALLS) or code in _BAD_CREDENTIALS:
+    if not operation.startswith(_CALLS) or code in BAD_CREDENTIALS:
         from sm_ask.aws import clock  # a refusal alone looks at it
 
         clocks = clock.difference(metadata.get("HTTPHeaders", {}))
@@ -204,7 +204,7 @@ def service_error(error: aws.ClientError) -> errors.SmAskError:
     return _by_status(status, code, message[:_LONGEST], metadata, known)
 
 
-_BAD_CREDENTIALS = {
+BAD_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",

@@ -9,8 +9,9 @@ from botocore.loaders import Loader
 
 SERVICE = "sagemaker-runtime"
 CONTROL = "sagemaker"
-#: Which services may be spoken to: the runtime, what knows of endpoints, and those that credentials come from.
-SERVICES = (SERVICE, CONTROL, "sts", "sso", "sso-oidc", "signin")
+#: Which services may be spoken to: the runtime, what knows of endpoints, where documents lie, and those that
+#: credentials come from.
+SERVICES = (SERVICE, CONTROL, "s3", "sts", "sso", "sso-oidc", "signin")
 
 
 class RuntimeLoader(Loader):

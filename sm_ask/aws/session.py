@@ -128,6 +128,11 @@ class Entry(NamedTuple):
         client.meta.events.register("before-parse", readable)
         return client
 
+    def s3(self) -> BaseClient:
+        """Open a client for S3, wherever that is."""
+        _override(self.session, self.access, "s3", self.tell)
+        return self.client("s3")
+
     def runtime(self) -> BaseClient:
         """Open a client that never sends a request twice; safe to share between threads once it is made."""
         client = self.client(SERVICE)

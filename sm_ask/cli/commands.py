@@ -47,6 +47,7 @@ EXIT_CODES: Final = {
     13: "the output cannot be written",
     14: "another run holds the output",
     15: "the batch came to its end, and some rows failed",
+    16: "the documents do not hold the answer (qa --strict)",
 }
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())

@@ -110,6 +110,10 @@ Parameter = Annotated[
 ]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="The answer's token limit.  [512]")]
 Temperature = Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token each time.")]
+ContextWindow = Annotated[
+    int | None, _shared("--context-window", "How many tokens the model takes, prompt and answer.", min=1)
+]
+Tokenizer = Annotated[str | None, _shared("--tokenizer", "A tokenizer.json to count tokens with.")]
 Stop = Annotated[list[str], typer.Option(help="Text to stop at; repeatable.")]
 
 

@@ -1,25 +1,45 @@
-"""`sm-ask qa`: an answer grounded in documents."""
+"""`sm-ask qa`: answers grounded in documents."""
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from sm_ask import documents, qa
-from sm_ask.chat import Request
-from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
-from sm_ask.cli.question import Desk, instruction, opened
+from sm_ask import connection, qa
+from sm_ask.cli.connection import settle
+from sm_ask.cli.grounded import Session
+from sm_ask.cli.options import CallOptions, ContextWindow, QuestionOptions, Tokenizer, expanded
+from sm_ask.cli.question import instruction, opened
+from sm_ask.cli.reading import Reader, ReadingOptions
 from sm_ask.cli.stdin import Stdin
-from sm_ask.documents import Document
-from sm_ask.errors import UsageError
-from sm_ask.render import answer as render
-
-if TYPE_CHECKING:
-    from sm_ask.chat import Answer
+from sm_ask.errors import InputError, UsageError
+from sm_ask.render import output
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_STEPS = qa.Prompts._fields
+
+
+class GroundingOptions(NamedTuple):
+    """How the documents are read and put to the model."""
+
+    chain: Annotated[qa.Chain, typer.Option(help="How the documents are read.")] = "auto"
+    passages: Annotated[int, typer.Option(min=1, help="How many passages the chain `retrieve` reads.")] = 8
+    workers: Annotated[int, typer.Option(min=1, max=256, help="How many calls are under way at once.")] = 8
+    cite: Annotated[bool, typer.Option("--cite", help="Have the answer name its passages, and check them.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="No answer but from the documents: else exit 16.")] = False
+    template: Annotated[
+        list[str],
+        typer.Option(
+            help="A file with {context} and {question} in the prompt's place; for one step: STEP=FILE; repeatable.",
+            metavar="FILE",
+        ),
+    ] = []
+    context_window: ContextWindow = None
+    tokenizer: Tokenizer = None
 
 
 @app.command(name="qa")
@@ -27,51 +47,64 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def answer(
     options: QuestionOptions,
     call: CallOptions,
-    question: Annotated[str, typer.Argument(help="What to ask; - is stdin.", show_default=False)],
-    doc: Annotated[
-        list[str], typer.Option("--doc", "-d", help="A text file or a pattern; - is stdin; repeatable.")
-    ] = [],
-    template: Annotated[str | None, typer.Option(help="A file with {context} and {question}.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="The documents' encoding, if not UTF-8.")] = None,
-    no_stdin: Annotated[bool, typer.Option("--no-stdin", help="Do not look at stdin.")] = False,
+    reading: ReadingOptions,
+    grounding: GroundingOptions,
+    question: Annotated[str | None, typer.Argument(help="What to ask; - is stdin.", show_default=False)] = None,
+    questions: Annotated[
+        str | None, typer.Option(help="A file with a question on each line; - is stdin.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Ask a question about documents.
 
     The answer is to come from the documents alone; what is piped in is a document, too.
     """
-    stdin = Stdin(os.environ, allowed=not no_stdin)
-    stdin.claim(("the question", question), *(("--doc", path) for path in doc), ("--template", template))
-    text = instruction(question, "the question", stdin).removesuffix("\n")
-    sources = gather(doc, stdin, encoding)
-    layout = stdin.document(template, None).text if template else None
-    own = qa.template(layout) if layout is not None else None
-    with opened(call, options) as desk:
+    if (question is None) == (questions is None):
+        raise UsageError("one question, or a file of them with --questions, has to be given")
+    if options.raw and (grounding.cite or grounding.strict or questions):
+        raise UsageError("--raw gives the container's own bytes, which nothing can be checked in or added to")
+    stdin = Stdin(os.environ, allowed=not reading.no_stdin)
+    named = [("the question", question), ("--questions", questions), *(("--doc", path) for path in reading.doc)]
+    stdin.claim(*named, *(("--template", path) for path in grounding.template))
+    asked = [instruction(question, "the question", stdin).removesuffix("\n")] if question is not None else []
+    setup = settle(call)
+    reader = Reader(reading, stdin, functools.cache(lambda: connection.storage(setup, tell=output.note)))
+    library = qa.Library(reader.documents())
+    if questions is not None:
+        asked = _lines(stdin.document(questions, None).text, questions)
+    prompts = _prompts(grounding.template, stdin)
+    library.read()
+    with opened(setup._replace(connections=grounding.workers), call, options) as desk:
+        known = desk.connection
         settings = qa.Settings(
-            prompts=qa.Prompts(answer=own), system=desk.system, params=desk.params, stream=options.stream
+            chain=grounding.chain,
+            prompts=prompts,
+            system=desk.system,
+            params=desk.params,
+            stream=options.stream,
+            cite=grounding.cite,
+            strict=grounding.strict,
+            context_window=grounding.context_window or known.settings.context_window or known.context_window,
+            tokenizer=grounding.tokenizer or known.settings.tokenizer,
+            workers=grounding.workers,
+            passages=grounding.passages,
         )
-        put(text, qa.Library(sources), settings, desk)
+        Session(desk, library, settings).put(asked, several=questions is not None)
 
 
-def put(question: str, library: qa.Library, settings: qa.Settings, desk: Desk) -> None:
-    """Ask a question of the documents and show its answer, or only the request."""
-    if desk.options.dry_run:
-        first = qa.plan(question, library, settings).calls[0]
-        desk.sketch(Request(first.messages, settings.params, settings.stream))
-        return
-
-    def show(asked: Request) -> Answer:
-        return render.follow(desk.events(asked), desk.out, desk.style, desk.connection.asked)
-
-    found = qa.answer(question, library, settings, desk.connection.answer, show=show)
-    render.conclude(found.answer, desk.out, desk.style, desk.connection.asked()._replace(sources=found.sources))
-
-
-def gather(patterns: list[str], stdin: Stdin, encoding: str | None) -> list[Document]:
-    """Read the documents, stdin first where it is piped and not named."""
-    found = [stdin.document(path, encoding) for path in documents.find(patterns)]
-    piped = stdin.offered(needed=False)
-    if piped is not None:
-        found.insert(0, Document("stdin", documents.decode(piped, "stdin", encoding)))
+def _lines(text: str, name: str) -> list[str]:
+    """Give the questions of a file, one a line; empty lines are none."""
+    found = [line.strip() for line in text.split("\n") if line.strip()]
     if not found:
-        raise UsageError("there is no document", hint="name one with --doc, or pipe it in")
+        raise InputError(f"{name!r} holds no question")
     return found
+
+
+def _prompts(templates: list[str], stdin: Stdin) -> qa.Prompts:
+    """Read the templates: one with a step's name before it is for that step, another for those that read passages."""
+    own: dict[str, Any] = {}
+    for named in templates:
+        step, equals, path = named.partition("=")
+        for_one = bool(equals) and step in _STEPS
+        prompt = qa.template(stdin.document(path if for_one else named, None).text)
+        own |= dict.fromkeys([step] if for_one else ["answer", "map", "rate"], prompt)
+    return qa.Prompts(**own)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sm_ask.ask import Event
     from sm_ask.cli.options import CallOptions, QuestionOptions
     from sm_ask.cli.stdin import Stdin
-    from sm_ask.connection import Connection
+    from sm_ask.connection import Connection, Setup
 
 
 def instruction(text: str, name: str, stdin: Stdin, encoding: str | None = None) -> str:
@@ -62,24 +62,23 @@ class Desk(NamedTuple):
         """Ask a request."""
         return self.connection.ask(asked, raw=self.options.raw)
 
-    def sketch(self, asked: Request) -> None:
-        """Show a request that is not sent."""
+    def sketch(self, asked: Request, plan: Mapping[str, Any] | None = None) -> None:
+        """Show a request that is not sent, and the plan that it is the first step of."""
         fitted = self.connection.fitted(asked)
         choice = self.connection.choice
         if self.connection.chooser.offline and choice.origin == "assumed":
             output.note(
                 f"{choice.handler.name} is assumed; without --dry-run, AWS is asked what runs behind the endpoint"
             )
-        request.show(preview(fitted, self.connection), self.out, as_json=self.options.as_json)
+        request.show(preview(fitted, self.connection), self.out, as_json=self.options.as_json, plan=plan)
 
 
 @contextlib.contextmanager
-def opened(call: CallOptions, options: QuestionOptions, **changes: Any) -> Iterator[Desk]:  # noqa: ANN401 - of Setup
-    """Open the endpoint that the options lead to."""
+def opened(setup: Setup, call: CallOptions, options: QuestionOptions) -> Iterator[Desk]:
+    """Open the endpoint that a setup leads to."""
     out = Output()
     if options.raw and options.as_json:
         raise UsageError("--raw gives the container's own bytes, which --json cannot hold; leave out one of them")
-    setup = settle(call)._replace(**changes)
     params = sendable({**setup.settings.params, **options.parameters()})
     system = options.system if options.system is not None else setup.settings.system
     told = argument(system, "the system prompt") if system else None
@@ -89,7 +88,7 @@ def opened(call: CallOptions, options: QuestionOptions, **changes: Any) -> Itera
 
 def put(message: Message, call: CallOptions, options: QuestionOptions) -> None:
     """Ask one message and show its answer, or only the request."""
-    with opened(call, options) as desk:
+    with opened(settle(call), call, options) as desk:
         messages = (Message("system", desk.system), message) if desk.system else (message,)
         asked = Request(messages, desk.params, options.stream)
         if options.dry_run:

@@ -32,28 +32,31 @@ _MARKS = (
 _HEAD = 1024
 
 
-def decode(data: bytes, name: str, encoding: str | None = None) -> str:
-    """Turn bytes into text without losing or inventing any but a byte order mark; line ends stay as they are."""
+def decode(data: bytes, name: str, encoding: str | None = None, *, offset: int = 0) -> str:
+    """Turn bytes into text without losing or inventing any but a byte order mark; line ends stay as they are.
+
+    The offset is where in a file they begin, if that is not its beginning.
+    """
     head = data[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip()
     for beginning, kind, advice in _KINDS:
         if head.startswith(beginning):
             raise InputError(f"{name!r} {kind}", hint=advice)
     marked = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
     if not (encoding or marked) and b"\0" in data:
-        raise InputError(f"{name!r} looks binary: it has a NUL byte at offset {data.index(0):,}")
-    text = _text(data, name, encoding or marked or "utf-8").removeprefix("\ufeff")
+        raise InputError(f"{name!r} looks binary: it has a NUL byte at offset {data.index(0) + offset:,}")
+    text = _text(data, name, encoding or marked or "utf-8", offset).removeprefix("\ufeff")
     if "\0" in text:
         raise InputError(f"{name!r} looks binary: it has a NUL character")
     return text
 
 
-def _text(data: bytes, name: str, encoding: str) -> str:
+def _text(data: bytes, name: str, encoding: str, offset: int) -> str:
     try:
         return data.decode(encoding)
     except LookupError as error:
         raise InputError(f"{encoding!r} is no encoding", hint="such as utf-8, latin-1 or cp1252") from error
     except UnicodeError as error:
-        at = error.start if isinstance(error, UnicodeDecodeError) else 0
+        at = offset + (error.start if isinstance(error, UnicodeDecodeError) else 0)
         hint = "name its encoding with --encoding, such as latin-1 or cp1252"
         raise InputError(f"{name!r} is not {encoding}: byte {at:,} does not fit", hint=hint) from error
 

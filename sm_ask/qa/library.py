@@ -2,26 +2,98 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
+from sm_ask.errors import InputError
 from sm_ask.qa.passages import Passage, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sm_ask.documents import Document
+    from sm_ask.qa.index import Index
+    from sm_ask.qa.tokens import Counter
+
+#: Characters that are kept as they came; what is more goes into the index at once, and into no single prompt.
+_KEPT = 16 * 1024 * 1024
 
 
 class Library:
-    """Documents, split into passages and indexed when that is first needed, and only once."""
+    """Documents, split into passages and indexed when that is first needed, and only once; safe to share by threads."""
 
     def __init__(self, documents: Iterable[Document]) -> None:
         """Take the documents; they are read when the first question is asked."""
-        self._documents = documents
-        self._whole: tuple[Passage, ...] | None = None
+        self._coming: Iterable[Document] | None = documents
+        self._kept: list[Document] | None = []
+        self._index: Index | None = None
+        self._lock = threading.RLock()
+        self.characters = 0
+        self.count = 0
 
-    def whole(self) -> tuple[Passage, ...]:
-        """Give the documents as they are, each one passage."""
-        if self._whole is None:
-            self._whole = tuple(map(whole, self._documents))
-        return self._whole
+    def whole(self) -> tuple[Passage, ...] | None:
+        """Give the documents as they are, each one passage; None where they are too large for any prompt."""
+        self.read()
+        return None if self._kept is None else tuple(map(whole, self._kept))
+
+    def passages(self, size: int | None = None) -> Iterator[Passage]:
+        """Yield the passages of all documents, in their order; of another size than usual, if they were kept whole."""
+        self.read()
+        if self._kept is None:
+            return iter(self._indexed())
+        return _split(self._kept, size)
+
+    def tokens(self, count: Counter) -> int:
+        """Count the tokens of all documents."""
+        self.read()
+        return sum(count(passage.text) for passage in self.whole() or self.passages())
+
+    def search(self, question: str, limit: int) -> list[Passage]:
+        """Give the passages that say most about the question, the best one first."""
+        from sm_ask.qa.words import terms
+
+        return self._indexed().search(terms(question), limit)
+
+    def read(self) -> None:
+        """Read the documents, if they have not been; InputError where there is none."""
+        with self._lock:
+            if self._coming is None:
+                return
+            coming, self._coming = self._coming, None
+            for document in coming:
+                self._take(document)
+            if not self.count:
+                raise InputError("there is no document to ask about")
+
+    def _take(self, document: Document) -> None:
+        self.count += 1
+        self.characters += len(document.text)
+        if self._kept is not None and self.characters > _KEPT:
+            kept, self._kept = self._kept, None
+            self._opened().add(_split(kept))
+        if self._kept is None:
+            self._opened().add(_split([document]))
+        else:
+            self._kept.append(document)
+
+    def _indexed(self) -> Index:
+        with self._lock:
+            self.read()
+            if self._index is None:
+                self._opened().add(_split(self._kept or ()))
+            return self._opened()
+
+    def _opened(self) -> Index:
+        if self._index is None:
+            # SQLite takes 10 ms to import.
+            from sm_ask.qa.index import Index
+
+            self._index = Index()
+        return self._index
+
+
+def _split(documents: Iterable[Document], size: int | None = None) -> Iterator[Passage]:
+    # A document that fits is not split.
+    from sm_ask.qa.splitting import SIZE, split
+
+    return (passage for document in documents for passage in split(document, size or SIZE))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sm_ask.chat import Message
     from sm_ask.qa.passages import Passage
 
+#: ``auto`` is ``stuff`` where the documents fit into one prompt, else ``retrieve``.
 Chain: TypeAlias = Literal["auto", "stuff", "retrieve", "map-reduce", "refine", "map-rerank"]
 Step: TypeAlias = Literal["answer", "map", "reduce", "refine", "rate"]
 

@@ -73,6 +73,14 @@ def follow(events: Iterable[Event], out: Output, style: Style, asked: Callable[[
         raise
 
 
+def whole(answer: Answer, out: Output, style: Style) -> None:
+    """Show the text of an answer that is there already; for JSON, nothing yet."""
+    if not style.as_json:
+        sink = _sink(out, style)
+        sink.text(answer.text)
+        sink.end_line()
+
+
 def conclude(answer: Answer, out: Output, style: Style, asked: Asked) -> None:
     """Show what is worth knowing of an answer whose text has been shown, and for JSON all of it.
 

@@ -6,10 +6,16 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sm_ask.render.terminal import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sm_ask.render.output import Output
+
+
+#: More passages of a call are not named.
+_MOST = 8
 
 
 class Sketch(NamedTuple):
@@ -31,11 +37,13 @@ class Sketch(NamedTuple):
     roles: Sequence[str] = ()
 
 
-def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
-    """Write the request and its two twins, for a person or as JSON."""
+def show(sketch: Sketch, out: Output, *, as_json: bool, plan: Mapping[str, Any] | None = None) -> None:
+    """Write the request and its two twins, for a person or as JSON; before them the plan that it is a part of."""
     if as_json:
-        out.json(described(sketch))
+        out.json(described(sketch) | ({} if plan is None else {"plan": plan}))
         return
+    if plan is not None:
+        out.text(_planned(plan))
     headers = "".join(f"{name}: {value}\n" for name, value in sketch.headers.items())
     body = sketch.body.decode(errors="replace")
     out.text(f"{sketch.method} {sketch.url}\n{headers}\n{body}\n")
@@ -43,6 +51,19 @@ def show(sketch: Sketch, out: Output, *, as_json: bool) -> None:
     if sketch.roles:
         out.text(f"# They need the keys of {sketch.roles[-1]}: see `aws sts assume-role`.\n")
     out.text(f"{aws_command(sketch)}\n\n{curl_command(sketch)}\n")
+
+
+def _planned(plan: Mapping[str, Any]) -> str:
+    """Give the calls that a question takes at most, a line each."""
+    calls = plan["calls"]
+    total = sum(call["tokens"] for call in calls)
+    lines = [
+        f"# {plan['chain']}: at most {len(calls)} call{'s' * (len(calls) != 1)}, about {total:,} tokens; the first:"
+    ]
+    for number, call in enumerate(calls, start=1):
+        read = ", ".join(call["passages"][:_MOST]) + (" …" if len(call["passages"]) > _MOST else "")
+        lines.append(f"#   {number}. {call['step']}, about {call['tokens']:,} tokens: {one_line(read)}")
+    return "\n".join(lines) + "\n"
 
 
 def described(sketch: Sketch) -> dict[str, Any]:
