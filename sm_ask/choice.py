@@ -103,7 +103,8 @@ class Chooser:
         name = next((name for name in (*likely, *rest) if name not in self._refused), None)
         if name is None:
             return None
-        self._unkept = refused._replace(handler=handlers.named(name), reason=f"the container refused {refused.reason}")
+        said = f"the container refused {refused.handler.name}"
+        self._unkept = refused._replace(handler=handlers.named(name), reason=said)
         return self._unkept
 
     def _kept(self) -> Choice | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: How much of what a container says is shown, and how much is looked through for its cause.
 LONGEST = 500
 _TELLING = 4 * LONGEST
+_PAGE = 20 * LONGEST
 _FIRST_ERROR_STATUS = 400
 #: One of these keys stands in every error but LMI's.
 _SIGNS = frozenset({"error", "error_code", "message", "detail"})
@@ -72,7 +73,7 @@ def said(body: str) -> str:
         # A refusal is an error whether or not it has an error's usual shape.
         text = known["message"]
     if text.lstrip().startswith("<"):
-        text = re.sub(_TAGS, " ", text)
+        text = re.sub(_TAGS, " ", text[:_PAGE])
     return " ".join(text.split())
 
 
@@ -106,8 +107,12 @@ _SCHEMAS = (
     _Schema("exactly one of the input fields", "an MLflow container", ("mlflow",)),
     _Schema(r"\btext_inputs\b", "an older JumpStart container", ("jumpstart-text2text", "jumpstart-textgeneration")),
     _Schema(r"\btext_input\b", "a Triton container", ("triton",)),
-    _Schema("any variant of untagged enum", "a TGI container", ("tgi",)),
-    _Schema("text input must be of type", "a container of the Hugging Face toolkit", ("huggingface",)),
+    _Schema("any variant of untagged enum", "a TGI container that misses a field, or finds one of another type"),
+    _Schema(
+        r"text input must be of type|can only concatenate str \(not .{0,3}dict",
+        "a container of the Hugging Face toolkit",
+        ("huggingface",),
+    ),
     _Schema(_missing("messages"), "a container that speaks OpenAI's chat format", ("openai-chat",)),
     _Schema(_missing("inputs"), "a container that speaks TGI's format", ("tgi", "lmi", "huggingface")),
     _Schema(_missing("prompt"), "a container that takes a prompt", ("openai-completions", "ai21")),

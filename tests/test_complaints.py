@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sm_ask import complaints
 from sm_ask.errors import ContextError, ModelError, SchemaError
 from sm_ask.handlers import NAMES
 
+KEYS = st.sampled_from(
+    ["error", "message", "detail", "object", "code", "error_code", "token", "error_msg", "loc", "msg"]
+)
 BODIES = {
     "vLLM": '{"error":{"message":"it broke","type":"BadRequestError","param":null,"code":400}}',
     "SGLang": '{"object":"error","message":"it broke","type":"BadRequest","param":null,"code":400}',
@@ -82,11 +88,11 @@ OTHER_SCHEMA = {
     "KeyError: 'inputs'": "tgi",
     "'inputs'": "tgi",
     "Input parsing failed: invalid payload. must contain prompt, inputs, or messages": "lmi",
-    "data did not match any variant of untagged enum SagemakerRequest": "tgi",
     "The input must be a JSON dictionary with exactly one of the input fields {'inputs', 'instances'}": "mlflow",
     "failed to parse the request JSON: attribute 'text_input' is missing": "triton",
     "KeyError: 'text_inputs'": "jumpstart-text2text",
     "text input must be of type `str` (single example) or `List[str]`": "huggingface",
+    'can only concatenate str (not "dict") to str': "huggingface",
     "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template": (
         "openai-completions"
     ),
@@ -102,10 +108,18 @@ def test_a_container_that_expects_another_body_says_which(text, preset):
     assert set(error.presets) <= set(NAMES)
 
 
-def test_a_content_type_that_is_not_taken_is_another_schema():
-    error = complaints.error("it failed", "Unsupported Media Type: Only 'application/json' is allowed")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unsupported Media Type: Only 'application/json' is allowed",
+        "data did not match any variant of untagged enum SagemakerRequest",
+    ],
+)
+def test_another_schema_that_no_preset_is_known_for(text):
+    error = complaints.error("it failed", text)
     assert isinstance(error, SchemaError)
     assert error.presets == ()
+    assert error.hint.endswith("another --handler may fit")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +139,24 @@ def test_a_known_cause_has_a_hint(text, hint):
     assert type(error) is ModelError
     assert hint in error.hint
     assert error.hint.endswith("; its log is x")
+
+
+@given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)))
+def test_any_body_is_an_error_of_ours(body):
+    text = complaints.said(body if isinstance(body, str) else json.dumps(body))
+    error = complaints.error("it failed", text)
+    assert isinstance(error, ModelError)
+    assert len(error.message) <= len("it failed: ") + complaints.LONGEST
+
+
+@pytest.mark.parametrize(
+    "part", ["<head", "a", "messages ", "unrecognized a ", "{", '"', "\\", " ", "context length 1"]
+)
+def test_a_megabyte_takes_no_time(part):
+    """Far above what it takes, so that a busy machine does not fail."""
+    began = time.perf_counter()
+    complaints.error("it failed", complaints.said(part * (1_000_000 // len(part))))
+    assert time.perf_counter() - began < 3
 
 
 @pytest.mark.parametrize("text", ["", "CUDA out of memory", "Model is overloaded", "'gpt_neox'", "`temperature` <= 0"])

@@ -36,6 +36,13 @@ def test_an_unknown_endpoint_is_refused_once(cli, serve, operation):
     assert "(request req-1)" in done.err
 
 
+def test_a_component_that_is_not_named(cli, serve):
+    said = "Inference Component Name header is required for endpoints to which you plan to deploy inference components."
+    done = cli("prompt", "hi", server=serve(failing(400, "ValidationError", said)))
+    assert done.code == 5
+    assert "hint: name one with --inference-component; `sm-ask endpoints NAME` lists them\n" in done.err
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
 def test_a_denial_names_action_and_resource(cli, serve, operation, code):
@@ -193,6 +200,35 @@ def test_a_model_error_is_unwrapped_from_its_message_where_it_stands_nowhere_els
     assert "console" not in done.err
 
 
+def test_the_log_of_the_container_is_named_by_older_services_too(cli, serve):
+    """Row S8."""
+    log = "https://us-west-2.console.aws.amazon.com/cloudwatch/home#logEventViewer:group=/aws/sagemaker/Endpoints/ep"
+    message = (
+        f'Received server error (500) from primary with message "no". See {log} in account 1 for more information.'
+    )
+    done = cli("prompt", "hi", server=serve(failing(424, "ModelError", message)))
+    assert done.err.splitlines()[-1] == "hint: its log is /aws/sagemaker/Endpoints/ep"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    ("said", "kind", "hint"),
+    [
+        ('{"error":"`inputs` must have less than 1024 tokens. Given: 2000"}', "context_too_long", "1,024 tokens"),
+        ('{"object":"error","message":"Cannot find suitable handler for request"}', "wrong_schema", "openai-chat"),
+        ('{"detail":"unknown field `top_q`"}', "model_error", "the parameter top_q"),
+    ],
+)
+def test_a_refusal_says_what_to_do(cli, serve, operation, said, kind, hint):
+    """Row S8: such a refusal costs nothing."""
+    server = serve(container_says(422, said, LogStreamArn="arn:aws:logs:x"))
+    done = cli("prompt", "hi", "--handler", "tgi", operation, "--json", server=server)
+    error = json.loads(done.err.splitlines()[-1])
+    assert (done.code, error["kind"], error["maybe_charged"], len(server.requests)) == (9, kind, False, 1)
+    assert hint in error["hint"]
+    assert error["hint"].endswith("; its log is arn:aws:logs:x")
+
+
 def test_a_long_model_error_is_cut(cli, serve):
     """Row S8."""
     done = cli("prompt", "hi", server=serve(container_says(500, "x" * 10_000)))
@@ -326,4 +362,4 @@ def test_the_last_line_of_stderr_is_json_with_json(cli, serve):
     server = serve(says(whole("", 403, x_amzn_ErrorType="AccessDeniedException")))
     done = cli("prompt", "hi", "--json", server=server)
     error = json.loads(done.err.splitlines()[-1])
-    assert (done.code, error["code"], error["kind"], error["request_id"]) == (5, 5, "refused", "req-1")
+    assert (done.code, error["code"], error["kind"], error["request_id"]) == (5, 5, "denied", "req-1")

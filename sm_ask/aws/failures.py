@@ -247,6 +247,8 @@ def _by_code(code: str, message: str, operation: str, known: dict[str, Any]) -> 
     elif meaning is errors.DeniedError:
         needed = "InvokeEndpoint on the endpoint's ARN" if operation.startswith("Invoke") else operation
         hint = f"the identity needs sagemaker:{needed}"
+    elif "Inference Component Name header is required" in message:
+        hint = "name one with --inference-component; `sm-ask endpoints NAME` lists them"
     elif "not found" in message or message.startswith("Could not find"):
         hint = "check the endpoint's name, the account and the region; `sm-ask endpoints` lists those there are"
     return meaning(f"{code}: {message}", hint=hint, **known)
