@@ -44,6 +44,9 @@ class Reply(Protocol):
     def variant(self) -> str | None:
         """The production variant that answered."""
 
+    def finish(self) -> None:
+        """Get ready for another request, once the answer is whole."""
+
     def close(self) -> None:
         """Drop the rest."""
 
@@ -187,6 +190,7 @@ class _Exchange:
         )
         try:
             yield from self._raw(reply.chunks) if self.raw else self._texts(reply.chunks)
+            reply.finish()
         except SmAskError as error:
             error.request_id = error.request_id or reply.request_id
             raise

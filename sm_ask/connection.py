@@ -65,8 +65,8 @@ class Connection(NamedTuple):
     chooser: Chooser
     policy: Policy
     settings: Profile
-    #: What carries each body to the runtime in its place, as where many questions are asked at once.
-    gate: Transport | None = None
+    #: Puts something before what carries the bodies, as where many questions are asked at once.
+    gate: Callable[[Transport], Transport] | None = None
 
     @property
     def choice(self) -> Choice:
@@ -117,7 +117,8 @@ class Connection(NamedTuple):
                 return
 
     def _once(self, handler: Handler, request: Request, *, raw: bool) -> Iterator[Event]:
-        transport = self.gate or _heard(self.bare, handler)
+        runtime = _heard(self.bare, handler)
+        transport = self.gate(runtime) if self.gate else runtime
         return ask(self._fitted(request, handler), handler, transport, self.policy, raw=raw)
 
     def answer(self, request: Request) -> Answer:
@@ -206,6 +207,11 @@ def _connection(setup: Setup, named: Handler | None, tell: Callable[[str], None]
         client, chooser = entry.runtime(), _chooser(named, entry, target, asks=not dry_run)
     patience = settings.idle_timeout
     runtime = Runtime(client, target) if patience is None else Runtime(client, target, patience, patience)
+    if setup.connections > 1:
+        from sm_ask.aws.calls import Calls
+
+        # A client of the caller's own may have handlers that want to see each call.
+        runtime = runtime._replace(reuse=True, calls=None if setup.client else Calls(client))
     return Connection(runtime, chooser, policy, settings)
 
 

@@ -75,4 +75,8 @@ def fault(error: SmAskError) -> dict[str, Any]:
 
 def json_line(value: object) -> str:
     """Give JSON in which each active character is JSON's own escape: the same value, on one line for every reader."""
-    return ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    if text.isascii() and "\x7f" not in text:
+        # JSON has escaped all others by itself.
+        return text
+    return ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], text)

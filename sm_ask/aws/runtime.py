@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from urllib3 import exceptions as http
 
 from sm_ask.aws import frames, session
 from sm_ask.aws.deadlines import Deadlines
@@ -32,9 +33,14 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from urllib3.response import HTTPResponse
 
+    from sm_ask.aws.calls import Calls
+
 #: The service's limit for a real-time endpoint; botocore's own model still says 6 MB, and checks neither.
 LARGEST_BODY = 25 * 1024 * 1024
+_WHOLE, _STREAMED = "InvokeEndpoint", "InvokeEndpointWithResponseStream"
 _CHUNK = 65536
+#: Seconds to wait for a response to end whose answer is whole.
+_LINGER = 0.2
 _DEADLINES = Deadlines()
 #: Each part of an endpoint: the API's name of it, and the option's.
 _PARTS = {
@@ -92,6 +98,17 @@ class Reply(NamedTuple):
     request_id: str | None
     variant: str | None
     raw: HTTPResponse
+    #: Whether another request may follow over the same connection.
+    reuse: bool = False
+
+    def finish(self) -> None:
+        """Take the little that may follow a whole answer, so that the connection can serve another request."""
+        connection = self.raw.connection if self.reuse else None
+        if connection is None or connection.sock is None:
+            return
+        with contextlib.suppress(http.HTTPError, OSError, ValueError):
+            connection.sock.settimeout(_LINGER)
+            self.raw.read1(_CHUNK)
 
     def close(self) -> None:
         """Drop the connection, so that nothing more is generated."""
@@ -118,6 +135,10 @@ class Runtime(NamedTuple):
     target: Target
     read_timeout: float = 70.0
     idle_timeout: float = 70.0
+    #: Whether requests follow each other, so that it pays to keep their connections.
+    reuse: bool = False
+    #: Makes the calls where there are many of them.
+    calls: Calls | None = None
 
     def send(self, body: bytes, *, content_type: str, accept: str, stream: bool, deadline: float) -> Reply:
         """Send one request, once, and return when its answer begins; ``deadline`` is a time.monotonic().
@@ -127,13 +148,12 @@ class Runtime(NamedTuple):
         self.check(body)
         patience = self.idle_timeout if stream else self.read_timeout
         clock = _Clock(deadline, patience, time.monotonic())
-        session.read_timeout.set(max(min(patience, deadline - time.monotonic()), 0.001))
         with clock.explained(), self._located(len(body)), translated(bad_value=ConnectionLostError):
-            response = self._call(stream=stream)(**self._parameters(body, content_type, accept))
+            response = self._response(self._parameters(body, content_type, accept), clock, stream=stream)
         metadata = response["ResponseMetadata"]
         took = time.monotonic() - clock.started
         _log.debug("%d bytes sent, request %s, an answer after %.3f s", len(body), metadata.get("RequestId"), took)
-        return _reply(response, clock, stream=stream)
+        return _reply(response, clock, stream=stream)._replace(reuse=self.reuse)
 
     def check(self, body: bytes) -> None:
         """Raise InputError for a body that the service does not take."""
@@ -167,6 +187,13 @@ class Runtime(NamedTuple):
             self._call(stream=stream)(**self._parameters(body, content_type, accept))
         headers = {str(name): _text(value) for name, value in seen[0].headers.items()}
         return Preview(seen[0].method, seen[0].url, headers, body)
+
+    def _response(self, parameters: dict[str, Any], clock: _Clock, *, stream: bool) -> Any:  # noqa: ANN401 - botocore's
+        timeout = max(min(clock.patience, clock.deadline - time.monotonic()), 0.001)
+        if self.calls is not None:
+            return self.calls.make(_STREAMED if stream else _WHOLE, parameters, timeout=timeout)
+        session.read_timeout.set(timeout)
+        return self._call(stream=stream)(**parameters)
 
     def _call(self, *, stream: bool) -> Any:  # noqa: ANN401 - botocore makes its methods at run time
         return self.client.invoke_endpoint_with_response_stream if stream else self.client.invoke_endpoint

@@ -90,7 +90,7 @@ def _settings(setup: Setup, connection: Connection, form: Form) -> object:
         None if on_this_machine else connection.runtime.client.meta.endpoint_url,
         [own.inference_component, own.target_variant, own.target_model, own.target_container],
         [own.custom_attributes, own.session_id],
-        connection.handler.name,
-        setup.declared.get(connection.handler.name),
+        own.handler,
+        setup.declared.get(own.handler or ""),
         [form.template, form.system, dict(form.params)],
     ]

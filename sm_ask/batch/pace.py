@@ -122,6 +122,9 @@ class _Held:
     def variant(self) -> str | None:
         return self._reply.variant
 
+    def finish(self) -> None:
+        self._reply.finish()
+
     def close(self) -> None:
         self._reply.close()
         self._pace.leave(self._began, None)

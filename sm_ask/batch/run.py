@@ -54,7 +54,7 @@ class Asker:
     def __init__(self, connection: Connection, pace: Pace) -> None:
         """Let everything that is sent over the connection keep to the pace."""
         self._pace = pace
-        self._connection = connection._replace(gate=Gate(connection.gate or connection.runtime, pace))
+        self._connection = connection._replace(gate=lambda inner: Gate(inner, pace))
 
     def ask(self, row: Row) -> Outcome:
         """Give what became of a row; StoppedError where the end came first."""
