@@ -17,7 +17,7 @@ runtime = boto3.client(
 call = {"EndpointName": "bench", "ContentType": "application/json"}
 
 
-def ask(row):
+def ask(row: dict[str, str]) -> tuple[str, str]:
     """Ask one question."""
     body = {"messages": [{"role": "user", "content": row["prompt"]}], "max_tokens": 512}
     if "--whole" in sys.argv:

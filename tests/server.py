@@ -38,6 +38,8 @@ class Conversation:
     connection: socket.socket
     stopping: threading.Event
     gone: threading.Event = field(default_factory=threading.Event)
+    #: The request that is to be answered.
+    request: Recorded | None = None
 
     def send(self, data: bytes) -> None:
         try:
@@ -130,6 +132,7 @@ class Server:
                 with self._lock:
                     self.requests.append(request)
                     script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+                conversation.request = request
                 script(conversation)
         if self._stopping.is_set():
             # It may have begun after the others were closed.

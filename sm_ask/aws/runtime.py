@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ClientError
 from urllib3 import exceptions as http
 
-from sm_ask.aws import frames, session
-from sm_ask.aws.deadlines import Deadlines
+from sm_ask.aws import frames, reading, session
 from sm_ask.aws.failures import translated
+from sm_ask.aws.reading import Clock
 from sm_ask.errors import (
     ConnectionLostError,
-    IncompleteError,
     InputError,
-    NetworkError,
     RefusedError,
-    TimedOutError,
     UnusableError,
     UsageError,
 )
@@ -41,7 +37,6 @@ _WHOLE, _STREAMED = "InvokeEndpoint", "InvokeEndpointWithResponseStream"
 _CHUNK = 65536
 #: Seconds to wait for a response to end whose answer is whole.
 _LINGER = 0.2
-_DEADLINES = Deadlines()
 #: Each part of an endpoint: the API's name of it, and the option's.
 _PARTS = {
     "inference_component": ("InferenceComponentName", "--inference-component"),
@@ -147,7 +142,7 @@ class Runtime(NamedTuple):
         """
         self.check(body)
         patience = self.idle_timeout if stream else self.read_timeout
-        clock = _Clock(deadline, patience, time.monotonic())
+        clock = Clock(deadline, patience, time.monotonic())
         with clock.explained(), self._located(len(body)), translated(bad_value=ConnectionLostError):
             response = self._response(self._parameters(body, content_type, accept), clock, stream=stream)
         metadata = response["ResponseMetadata"]
@@ -188,7 +183,7 @@ class Runtime(NamedTuple):
         headers = {str(name): _text(value) for name, value in seen[0].headers.items()}
         return Preview(seen[0].method, seen[0].url, headers, body)
 
-    def _response(self, parameters: dict[str, Any], clock: _Clock, *, stream: bool) -> Any:  # noqa: ANN401 - botocore's
+    def _response(self, parameters: dict[str, Any], clock: Clock, *, stream: bool) -> Any:  # noqa: ANN401 - botocore's
         timeout = max(min(clock.patience, clock.deadline - time.monotonic()), 0.001)
         if self.calls is not None:
             return self.calls.make(_STREAMED if stream else _WHOLE, parameters, timeout=timeout)
@@ -212,43 +207,18 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-class _Clock(NamedTuple):
-    """When an answer is late: at its deadline, or when nothing came for too long."""
-
-    deadline: float
-    patience: float
-    started: float
-
-    @contextlib.contextmanager
-    def explained(self) -> Iterator[None]:
-        """Say of an error inside the block which time ran out, as neither a closed socket nor a timeout can tell."""
-        try:
-            yield
-        except (TimedOutError, IncompleteError, ConnectionLostError) as error:
-            if isinstance(error.__cause__, ClientError):
-                raise
-            if time.monotonic() >= self.deadline:
-                seconds = self.deadline - self.started
-                hint = "--timeout sets it; the model may have run and been charged"
-                raise TimedOutError(f"the answer was not whole after {round(seconds, 1):g} s", hint=hint) from error
-            if isinstance(error, TimedOutError):
-                hint = "it may have run and been charged; --idle-timeout sets how long to wait for a byte"
-                raise TimedOutError(f"nothing came for {self.patience:.3g} s", hint=hint) from error
-            raise
-
-
-def _reply(response: Mapping[str, Any], clock: _Clock, *, stream: bool) -> Reply:
+def _reply(response: Mapping[str, Any], clock: Clock, *, stream: bool) -> Reply:
     metadata = response["ResponseMetadata"]
     headers = metadata["HTTPHeaders"]
     # The only way to the bytes as they come: botocore's own readers wait for whole blocks, or hide a cut.
     raw: HTTPResponse = response["Body"]._raw_stream  # noqa: SLF001
-    length = _length(headers)
+    length = reading.length(headers)
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if _is_strange(media, stream=stream, cut=length == _UNKNOWN):
+    if _is_strange(media, stream=stream, cut=length == reading.UNKNOWN):
         raw.close()
         hint = "a proxy or a sign-in page may have answered in the endpoint's place"
         raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
-    chunks = _chunks(raw, length, clock)
+    chunks = reading.chunks(raw, length, clock)
     return Reply(
         chunks=frames.payloads(chunks) if stream else chunks,
         request_id=metadata.get("RequestId"),
@@ -262,46 +232,3 @@ def _is_strange(media: str, *, stream: bool, cut: bool) -> bool:
     if not stream:
         return media == "text/html"
     return media != frames.CONTENT_TYPE and not (cut and frames.CONTENT_TYPE.startswith(media))
-
-
-_UNKNOWN = -1
-
-
-def _length(headers: Mapping[str, str]) -> int | None:
-    """Give the body's length, None if it is chunked, and _UNKNOWN without either, as after a cut in the headers."""
-    length = headers.get("content-length", "")
-    if length.isdecimal():
-        return int(length)
-    return None if headers.get("transfer-encoding", "").lower() == "chunked" else _UNKNOWN
-
-
-def _chunks(raw: HTTPResponse, length: int | None, clock: _Clock) -> Iterator[bytes]:
-    """Yield the body as it arrives; ends the read at the deadline, and checks the length."""
-    read = 0
-    with _DEADLINES.held(raw, clock.deadline):
-        for chunk in _translated_reads(raw, clock):
-            read += len(chunk)
-            yield chunk
-        with clock.explained():
-            if length == _UNKNOWN:
-                raise IncompleteError("the response says neither its length nor that it is chunked; it may be cut")
-            if length is not None and read != length:
-                raise IncompleteError(f"the response has {read:,} of {length:,} bytes")
-
-
-def _translated_reads(raw: HTTPResponse, clock: _Clock) -> Iterator[bytes]:
-    while True:
-        with clock.explained(), _begun(), translated(bad_value=IncompleteError):
-            chunk = raw.read1(_CHUNK)
-        if not chunk:
-            return
-        yield chunk
-
-
-@contextlib.contextmanager
-def _begun() -> Iterator[None]:
-    """Take a connection that breaks inside the block for a cut: the answer has begun."""
-    try:
-        yield
-    except (ConnectionLostError, NetworkError) as error:
-        raise IncompleteError(f"the connection broke in mid-answer: {error.message}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sm_ask import profiles
+from sm_ask import profiles, qa
 from sm_ask.batch.drive import Book, drive
 from sm_ask.batch.journal import Journal
 from sm_ask.batch.kept import Kept, Retry
@@ -12,7 +12,9 @@ from sm_ask.batch.order import InOrder, arrange
 from sm_ask.batch.plan import Plan, Rows, survey
 from sm_ask.batch.record import fingerprint
 from sm_ask.batch.run import Asker
+from sm_ask.batch.shelf import Shelf
 from sm_ask.batch.tally import Tally
+from sm_ask.chat import Message, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from sm_ask.batch.drive import Sink
     from sm_ask.batch.journal import Snapshot
     from sm_ask.batch.pace import Pace
-    from sm_ask.batch.rows import Form, Row
+    from sm_ask.batch.rows import Form
     from sm_ask.batch.source import Source
     from sm_ask.connection import Connection, Setup
     from sm_ask.errors import SmAskError
@@ -33,6 +35,8 @@ class Manner(NamedTuple):
     skip_bad: bool = False
     limit: int | None = None
     retry: Retry = Retry()
+    #: The folder that the documents of rows are below.
+    docs_root: str | None = None
 
 
 class Job:
@@ -43,18 +47,19 @@ class Job:
         self.name = source.name
         self.connection = connection
         self.plan = Plan()
+        self._form = form
         self._manner = manner
         self._run = fingerprint(_settings(setup, connection, form))
-        self._rows = Rows(source, form, self._check, skip_bad=manner.skip_bad, limit=manner.limit)
+        self._shelf = Shelf(manner.docs_root, qa.Settings(context_window=connection.context_window))
+        self._rows = Rows(source, form, self._shelf, connection.check, skip_bad=manner.skip_bad, limit=manner.limit)
         self._kept = Kept(self._run, manner.retry)
         self.tally = Tally(0)
-
-    def _check(self, row: Row) -> None:
-        self.connection.check(row.request)
 
     def prepare(self, journal: Journal | Snapshot | None, tell: Callable[[str], None]) -> None:
         """Look through the output, if there is one, and the input; raises SmAskError before anything is asked."""
         kept = self._kept
+        # What no row could have is no row's fault.
+        self.connection.check(Request((Message("user", "?"),), self._form.params, self._form.stream))
         if journal is not None:
             kept.load(journal, tell)
         self.plan = survey(self._rows, kept, self.name)
@@ -62,6 +67,10 @@ class Job:
         if kept.foreign:
             tell(f"the output has {kept.foreign:,} rows that {self.name} does not have; they stay as they are")
         self.tally = Tally(self.plan.rows, before=kept.answered, failed_before=kept.failed)
+
+    def first(self) -> Request | None:
+        """Give the first request that would be sent."""
+        return self._shelf.first(self.plan.first) if self.plan.first else None
 
     def run(self, sink: Sink, pace: Pace, watch: Callable[[], bool]) -> SmAskError | None:
         """Ask what is to be asked, and write what becomes of it.
@@ -74,7 +83,7 @@ class Job:
         pending = filter(self._kept.wants, self._rows)
         book = Book(sink, self.connection.asked, self._run, self.tally)
         order = InOrder() if self._manner.ordered and journal is None else None
-        error = drive(pending, Asker(self.connection, pace).ask, pace, book, watch, order=order)
+        error = drive(pending, Asker(self.connection, pace, self._shelf).ask, pace, book, watch, order=order)
         if self._manner.ordered and journal is not None and self.tally.done == self.plan.rows:
             arrange(journal, self._rows)
         return error

@@ -54,7 +54,7 @@ class Kept:
         for number, data in enumerate(journal.lines(), 1):
             written = record.read(data)
             if not data.endswith(b"\n"):
-                _mend(journal, data, size, written, tell)
+                _mend(journal, data, written, tell, at=(number, size))
             elif written is None:
                 raise _not_ours(journal.path, number)
             if written is not None:
@@ -129,16 +129,23 @@ class Kept:
 
 
 def _mend(
-    journal: Journal | Snapshot, data: bytes, size: int, written: Written | None, tell: Callable[[str], None]
+    journal: Journal | Snapshot,
+    data: bytes,
+    written: Written | None,
+    tell: Callable[[str], None],
+    *,
+    at: tuple[int, int],
 ) -> None:
-    """Complete a last line that lacks its end, or take it away."""
+    """Complete a last line that lacks its end, or take it away; ``at`` is its number and its place."""
+    number, place = at
     if written is not None:
         journal.append([b"\n"])
-    elif size or data.startswith(record.BEGINNING[: len(data)]):
-        journal.cut(size)
+    elif record.is_torn(data) or not data.strip(b"\0"):
+        # After a loss of power, zeros may stand where a row was to be.
+        journal.cut(place)
         tell("the output's last row was cut short and is taken away; its question is asked again")
     else:
-        raise _not_ours(journal.path, 1)
+        raise _not_ours(journal.path, number)
 
 
 def _not_ours(path: str, number: int) -> OutputError | UsageError:

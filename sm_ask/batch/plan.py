@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from sm_ask.batch.kept import Kept
     from sm_ask.batch.rows import Form, Row
+    from sm_ask.batch.shelf import Shelf
     from sm_ask.batch.source import Record, Source
+    from sm_ask.chat import Request
 
 
 class Plan(NamedTuple):
@@ -31,15 +33,16 @@ class Plan(NamedTuple):
 class Rows:
     """The rows of an input, the same ones each time they are looked through.
 
-    ``check`` raises SmAskError for a question that no endpoint would take. ``skip_bad`` makes of what cannot be asked a
-    row that says why; without it InputError is raised, when all have been seen.
+    ``check`` raises InputError or UsageError for a question that no endpoint would take; the shelf has the documents.
+    ``skip_bad`` makes of what cannot be asked a row that says why; without it InputError is raised, when all are seen.
     """
 
     def __init__(
         self,
         source: Source,
         form: Form,
-        check: Callable[[Row], None],
+        shelf: Shelf,
+        check: Callable[[Request], None],
         *,
         skip_bad: bool = False,
         limit: int | None = None,
@@ -47,6 +50,7 @@ class Rows:
         """Take the input, what makes questions of it, and how many rows of it count."""
         self._source = source
         self._form = form
+        self._shelf = shelf
         self._check = check
         self._skip_bad = skip_bad
         self._limit = limit
@@ -75,9 +79,9 @@ class Rows:
         try:
             if record.fault is not None:
                 raise record.fault
-            row = self._form.row(record.fields or {}, record.number)
+            row = self._shelf.keyed(self._form.row(record.fields or {}, record.number))
             if not self._checked or self._skip_bad:
-                self._check(row)
+                self._check(row.request)
         except (InputError, UsageError) as error:
             fault = error if isinstance(error, InputError) else InputError(error.message, hint=error.hint)
             return faulty(record.fields, record.number, fault)

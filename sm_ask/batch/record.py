@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sm_ask.envelope import Asked
     from sm_ask.errors import SmAskError
 
-#: How every row begins, so that one that was cut short is known as well.
+#: How every row begins.
 BEGINNING = b'{"id": '
 
 
@@ -75,6 +75,17 @@ def read(data: bytes) -> Written | None:
         return None
     good = isinstance(found.id, (str, int)) and isinstance(found.run, str)
     return found if good else None
+
+
+def is_torn(data: bytes) -> bool:
+    """Tell whether these bytes may be the beginning of a row of ours, which no whole JSON is."""
+    try:
+        json.loads(data)
+    except RecursionError:
+        return False
+    except ValueError:
+        return data.startswith(BEGINNING[: len(data)])
+    return False
 
 
 def id_of(data: bytes) -> str | int:

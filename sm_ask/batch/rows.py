@@ -36,6 +36,7 @@ class Row(NamedTuple):
     key: str
     messages: tuple[Message, ...] = ()
     params: Mapping[str, Any] = _NOTHING
+    stream: bool = True
     docs: tuple[str, ...] = ()
     extra: Mapping[str, Any] = _NOTHING
     fault: InputError | None = None
@@ -43,7 +44,7 @@ class Row(NamedTuple):
     @property
     def request(self) -> Request:
         """What to ask, without the documents."""
-        return Request(self.messages, self.params)
+        return Request(self.messages, self.params, self.stream)
 
 
 class Form(NamedTuple):
@@ -70,7 +71,8 @@ class Form(NamedTuple):
             id=_id(fields, number),
             key=digest([own, options, docs]),
             messages=self._with_system(own),
-            params={**self.params, **options},
+            params=_one_answer({**self.params, **options}),
+            stream=self.stream,
             docs=docs,
             extra={name: value for name, value in fields.items() if name not in KNOWN},
         )
@@ -118,6 +120,12 @@ def digest(value: object) -> str:
     """Give 14 hexadecimal digits that another value does not have."""
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, default=repr)
     return blake2b(text.encode(), digest_size=7).hexdigest()
+
+
+def _one_answer(params: dict[str, Any]) -> dict[str, Any]:
+    if params.get("n", 1) != 1:
+        raise InputError("one question gets one answer: n is 1")
+    return params
 
 
 def _id(fields: Mapping[str, Any], number: int) -> str | int:

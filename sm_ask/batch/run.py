@@ -10,12 +10,13 @@ from sm_ask.ask import Pause
 from sm_ask.batch.pace import Gate, Pace, StoppedError
 from sm_ask.batch.record import Outcome
 from sm_ask.chat import Answer
-from sm_ask.errors import SmAskError, UnusableError
+from sm_ask.errors import InputError, SmAskError, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from sm_ask.batch.rows import Row
+    from sm_ask.batch.shelf import Shelf
     from sm_ask.chat import Request
     from sm_ask.connection import Connection
 
@@ -37,23 +38,30 @@ class _Ended(NamedTuple):
 
 
 def outcomes(
-    rows: Iterable[Row], connection: Connection, *, workers: int = 8, rate: float | None = None
+    rows: Iterable[Row],
+    connection: Connection,
+    *,
+    workers: int = 8,
+    rate: float | None = None,
+    shelf: Shelf | None = None,
 ) -> Iterator[Outcome]:
     """Ask rows and yield their outcomes as they come; the caller's pace holds the workers back.
 
-    The connection has room for so many ``workers`` (``Setup.connections``). Closing the iterator ends the asking.
+    The connection has room for so many ``workers`` (``Setup.connections``). Rows that name documents need a shelf that
+    has them. Closing the iterator ends the asking.
     """
     pace = Pace(workers, rate)
-    for group in groups(rows, Asker(connection, pace).ask, pace, workers):
+    for group in groups(rows, Asker(connection, pace, shelf).ask, pace, workers):
         yield from group
 
 
 class Asker:
     """Asks one row after the other over a connection, at a pace; shared by threads."""
 
-    def __init__(self, connection: Connection, pace: Pace) -> None:
-        """Let everything that is sent over the connection keep to the pace."""
+    def __init__(self, connection: Connection, pace: Pace, shelf: Shelf | None = None) -> None:
+        """Let everything that is sent over the connection keep to the pace; the shelf has the rows' documents."""
         self._pace = pace
+        self._shelf = shelf
         self._connection = connection._replace(gate=lambda inner: Gate(inner, pace))
 
     def ask(self, row: Row) -> Outcome:
@@ -61,11 +69,19 @@ class Asker:
         if row.fault is not None:
             return Outcome(row, row.fault)
         try:
+            if row.docs:
+                return self._grounded(row)
             return Outcome(row, self._answer(row.request))
         except StoppedError:
             raise
         except SmAskError as error:
             return Outcome(row, error)
+
+    def _grounded(self, row: Row) -> Outcome:
+        if self._shelf is None:
+            raise InputError("there is no folder that the documents could be in")
+        found = self._shelf.answer(row, self._answer)
+        return Outcome(row, found.answer, found.sources)
 
     def _answer(self, request: Request) -> Answer:
         for event in self._connection.ask(request):

@@ -73,6 +73,7 @@ class BatchOptions(NamedTuple):
     prompt_template: Annotated[
         str | None, typer.Option(help="The prompt, with a row's fields: 'Classify: {text}'.")
     ] = None
+    docs_root: Annotated[str | None, typer.Option(metavar="DIR", help="The folder that rows' docs are below.")] = None
     ordered: Annotated[bool, typer.Option("--ordered", help="Rows in the order of the input.")] = False
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Write rows that cannot be asked as failed.")] = False
     retry_failed: Annotated[
@@ -101,7 +102,9 @@ class BatchOptions(NamedTuple):
     def manner(self) -> Manner:
         """How the batch is done."""
         retry = Retry(failed=self.retry_failed, charged=self.retry_timeouts, force=self.force)
-        return Manner(ordered=self.ordered, skip_bad=self.skip_bad, limit=self.limit, retry=retry)
+        return Manner(
+            ordered=self.ordered, skip_bad=self.skip_bad, limit=self.limit, retry=retry, docs_root=self.docs_root
+        )
 
     def form(self, setup: Setup) -> Form:
         """Give what makes questions of rows."""
@@ -239,7 +242,7 @@ def _foretell(job: Job, form: Form, options: BatchOptions) -> None:
     path = options.output
     journal = Snapshot(path) if path and path != STDIN and not _is_device(path) else None
     job.prepare(journal, output.note)
-    plan, first = job.plan, job.plan.first
+    plan, first = job.plan, job.first()
     limit = form.params.get("max_tokens", DEFAULT_MAX_TOKENS)
     facts = {
         "rows": plan.rows,
@@ -250,5 +253,5 @@ def _foretell(job: Job, form: Form, options: BatchOptions) -> None:
         "input_tokens": -(-plan.characters // 4),
         "output_tokens_at_most": limit * (plan.pending - plan.faulty) if isinstance(limit, int) else None,
     }
-    sketch = preview(job.connection.fitted(first.request), job.connection) if first else None
+    sketch = preview(job.connection.fitted(first), job.connection) if first else None
     shown.show_plan(facts, sketch, Output(), as_json=options.as_json)
