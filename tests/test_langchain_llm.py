@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.callbacks import BaseCallbackHandler
 
@@ -290,6 +290,7 @@ class TestStop:
         assert generation.generation_info["finish_reason"] == "stop_sequence"
         assert generation.generation_info["usage"]["output_tokens"] == 2
 
+    @settings(max_examples=50)
     @given(st.text("ab#", max_size=12), st.lists(st.text("ab#", max_size=4), max_size=3), st.data())
     def test_any_cut_stops_at_the_same_place(self, text, stops, data):
         whole_stop = Stop(stops)
@@ -344,19 +345,25 @@ class TestObject:
         assert one._identifying_params == llm(server, handler="tgi")._identifying_params
 
 
-@pytest.mark.parametrize("traced", [False, True])
-def test_nothing_goes_to_langsmith_unless_the_program_says_so(traced):
+def test_nothing_goes_to_langsmith_unless_the_program_says_so():
     program = (
         "import sys; from sm_ask.langchain import SagemakerEndpoint, ChatSagemakerEndpoint;"
+        "from langchain_core.tracers.context import tracing_v2_enabled;"
+        "from langchain_core.tracers.langchain import wait_for_all_tracers;"
         "more = dict(endpoint_name='ep', region_name='us-west-2', endpoint_url=sys.argv[1]);"
         "SagemakerEndpoint(**more).invoke('a secret question'); ChatSagemakerEndpoint(**more).invoke('another');"
-        "from langchain_core.tracers.langchain import wait_for_all_tracers; wait_for_all_tracers()"
+        "wait_for_all_tracers(); print(flush=True); input();"
+        "asked = tracing_v2_enabled(); asked.__enter__();"
+        "SagemakerEndpoint(**more).invoke('an open question'); wait_for_all_tracers()"
     )
     with Server(says(chat_whole("Hello"))) as server, Server(says(whole({}))) as langsmith:
         environ = {**os.environ, "LANGSMITH_ENDPOINT": langsmith.url, "LANGSMITH_API_KEY": "key"}
-        if traced:
-            environ["LANGSMITH_TRACING"] = "true"
-        subprocess.run([sys.executable, "-c", program, server.url], env=environ, timeout=60, check=True)
-        assert len(server.requests) == 2
-        assert any(b"a secret question" in request.body for request in langsmith.requests) == traced
-        assert bool(langsmith.connections) == traced
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", program, server.url], env=environ, text=True, **pipes) as process:
+            process.stdout.readline()
+            assert (len(server.requests), langsmith.connections) == (2, 0)
+            process.communicate("\n", timeout=60)
+        assert (process.returncode, len(server.requests)) == (0, 3)
+        traced = b"".join(request.body for request in langsmith.requests)
+        assert b"an open question" in traced
+        assert b"a secret question" not in traced

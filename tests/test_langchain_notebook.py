@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -75,26 +74,19 @@ def cloud():
 
 
 @pytest.mark.parametrize(("name", "key"), [("notebook_session.py", "ASIAHOP1"), ("notebook_profile.py", "AKIAPROFILE")])
-def test_a_cell_runs(cloud, name, key, tmp_path):
+def test_a_cell_runs(cloud, name, key, tmp_path, monkeypatch, capsys):
     credentials = tmp_path / "credentials"
     credentials.write_text(
         "[credentials-profile-name]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n"
     )
-    environ = {
-        **os.environ,
-        "AWS_ENDPOINT_URL": cloud.url,
-        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
-        "AWS_DEFAULT_REGION": "us-west-2",
-    }
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "as_notebook.py", EXAMPLES / name],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert ast.literal_eval(done.stdout) == {"output_text": "Three days."}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    # boto3 keeps a session of its own, which another test may have opened.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(sys, "argv", ["as_notebook.py", str(EXAMPLES / name)])
+    runpy.run_path(str(EXAMPLES / "as_notebook.py"))
+    assert ast.literal_eval(capsys.readouterr().out) == {"output_text": "Three days."}
     assert cloud.keys() == [key]
     [request] = cloud.calls("invoke")
     assert request.path == "/endpoints/endpoint-name/invocations"
