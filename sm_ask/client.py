@@ -154,14 +154,15 @@ class Client:
         """
         from sm_ask import qa
 
-        library = documents if isinstance(documents, qa.Library) else qa.Library(map(_document, documents))
+        library = documents if isinstance(documents, qa.Library) else qa.Library(_documents(documents))
         own, chosen = self.connection.settings, settings or qa.Settings()
         chosen = chosen._replace(
             system=chosen.system or (own.system if system is None else system),
             params={**own.params, **chosen.params, **params},
-            context_window=chosen.context_window or self.connection.context_window,
+            context_window=chosen.context_window or own.context_window or self.connection.context_window,
+            tokenizer=chosen.tokenizer or own.tokenizer,
         )
-        return qa.answer(question, library, chosen, self.connection.answer)
+        return qa.answer(question, library, chosen, qa.Asker(self.connection.answer, tell=tell))
 
     def batch(
         self,
@@ -199,16 +200,19 @@ class Client:
         self.close()
 
 
-def _document(found: Any) -> Document:  # noqa: ANN401 - a text, a path, or a document of any library
+def _documents(given: Iterable[Any]) -> Iterator[Document]:
     from sm_ask import documents
 
-    if isinstance(found, documents.Document):
-        return found
-    if isinstance(found, os.PathLike):
-        return documents.load(os.fspath(found))
-    if isinstance(found, str):
-        return documents.Document("document", found)
-    return documents.Document(str(found.metadata.get("source") or "document"), str(found.page_content))
+    for number, found in enumerate(given, 1):
+        if isinstance(found, documents.Document):
+            yield found
+        elif isinstance(found, os.PathLike):
+            yield from documents.read(os.fspath(found))
+        elif isinstance(found, str):
+            yield documents.Document(f"document {number}", found)
+        else:
+            # One of LangChain's, or of any library that has taken its attributes over.
+            yield documents.Document(str(found.metadata.get("source") or f"document {number}"), found.page_content)
 
 
 def _rows(rows: Iterable[str | Mapping[str, Any]], form: Form) -> Iterator[Row]:

@@ -185,7 +185,7 @@ class TestAnswer:
         with connect(server, system="Be brief.") as client:
             found = client.answer("How long?", documents, max_tokens=7)
         assert found.answer.text == "Three days."
-        assert [source.path for source in found.sources] == ["document", str(file), "mine.md", "theirs.md"]
+        assert [source.path for source in found.sources] == ["document 1", str(file), "mine.md", "theirs.md"]
         system, asked = server.requests[0].json["messages"]
         assert system["content"] == "Be brief."
         assert all(text in asked["content"] for text in ("a text", "from a file", "of ours", "of LangChain's"))

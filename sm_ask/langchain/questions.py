@@ -15,8 +15,10 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from sm_ask import qa
 from sm_ask.chat import Answer, Message, Request, Timing, Usage
+from sm_ask.client import tell
 from sm_ask.documents import Document
 from sm_ask.errors import ConfigError
+from sm_ask.langchain.endpoint import Endpoint
 from sm_ask.langchain.messages import asked
 from sm_ask.qa.tokens import estimate
 
@@ -41,6 +43,7 @@ _KINDS: Mapping[str, _Kind] = {
     "map_rerank": _Kind("map-rerank", {"prompt": ("rate", "context")}),
 }
 _INPUTS = ("input_documents", "question")
+_WORKERS = 8
 
 
 def load_qa_chain(
@@ -90,11 +93,25 @@ class QuestionChain(Runnable[dict[str, Any], dict[str, Any]]):
             raise ConfigError(f"the chain was given no {' and no '.join(missing)}")
         library = qa.Library(_documents(inputs["input_documents"]))
         more = {name: value for name, value in inputs.items() if name not in _INPUTS}
-        steps = {self._kind.prompts[name][0]: _prompt(prompt, more) for name, prompt in self._prompts.items()}
-        workers = config.get("max_concurrency") or getattr(self._llm, "max_concurrency", None) or 8
-        settings = qa.Settings(self._kind.chain, qa.Prompts(**steps), workers=workers)
-        found = qa.answer(str(inputs["question"]), library, settings, self._asking(config))
+        settings = self._settings(more, config)
+        found = qa.answer(str(inputs["question"]), library, settings, qa.Asker(self._asking(config), tell=tell))
         return {"output_text": found.answer.text}
+
+    def _settings(self, more: Mapping[str, Any], config: RunnableConfig) -> qa.Settings:
+        steps = {self._kind.prompts[name][0]: _prompt(prompt, more) for name, prompt in self._prompts.items()}
+        if "reduce" in steps:
+            # Where all documents fit into one prompt, they are put together without a note of each.
+            steps["answer"] = steps["reduce"]
+        settings = qa.Settings(self._kind.chain, qa.Prompts(**steps), workers=config.get("max_concurrency") or _WORKERS)
+        if not isinstance(self._llm, Endpoint) or settings.chain == "stuff":
+            # What does not fit is the container's to refuse.
+            return settings
+        connection = self._llm.connection
+        return settings._replace(
+            context_window=connection.settings.context_window or connection.context_window,
+            tokenizer=connection.settings.tokenizer,
+            workers=config.get("max_concurrency") or self._llm.max_concurrency,
+        )
 
     def _asking(self, config: RunnableConfig) -> Callable[[Request], Answer]:
         def ask(request: Request) -> Answer:
