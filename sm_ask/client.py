@@ -170,20 +170,26 @@ class Client:
         *,
         workers: int = 8,
         rate: float | None = None,
+        docs_root: str | None = None,
         system: str | None = None,
         **params: object,
     ) -> Iterator[Outcome]:
         """Ask many questions at once and yield what becomes of each, in the order in which that happens.
 
         A row is a prompt, or a mapping as a line of ``sm-ask batch``. An outcome has the ``row`` and its ``result``: an
-        answer, or the error. ``rate`` is how many questions a second are asked at most. Closing the iterator ends it.
+        answer, or the error. ``rate`` is how many questions a second are asked at most; ``docs_root`` the folder that
+        the rows' documents are to be below. Closing the iterator ends the asking.
         """
+        from sm_ask import qa
         from sm_ask.batch.rows import Form
         from sm_ask.batch.run import outcomes
+        from sm_ask.batch.shelf import Shelf
 
         own = self.connection.settings
         form = Form(system=own.system if system is None else system, params={**own.params, **params})
-        return outcomes(_rows(rows, form), self.connection, workers=min(workers, _CONNECTIONS), rate=rate)
+        shelf = Shelf(docs_root, qa.Settings(context_window=own.context_window, tokenizer=own.tokenizer))
+        workers = min(workers, _CONNECTIONS)
+        return outcomes(_rows(rows, form), self.connection, workers=workers, rate=rate, shelf=shelf)
 
     def close(self) -> None:
         """End what runs on this machine for the endpoint."""

@@ -212,6 +212,17 @@ class TestBatch:
         assert all(request.json["max_tokens"] == 5 for request in server.requests)
         assert all(request.json["messages"][0]["content"] == "Be brief." for request in server.requests)
 
+    def test_rows_with_documents_need_their_folder(self, serve, tmp_path):
+        server = serve(says(chat_stream("Three days.")))
+        (tmp_path / "a.txt").write_text("from a file")
+        row = {"question": "How long?", "docs": ["a.txt"]}
+        with connect(server) as client:
+            [refused] = client.batch([row])
+            [answered] = client.batch([row], docs_root=str(tmp_path))
+        assert isinstance(refused.result, InputError)
+        assert (answered.result.text, answered.sources[0].path) == ("Three days.", "a.txt")
+        assert "from a file" in server.requests[0].json["messages"][-1]["content"]
+
     def test_leaving_it_ends_it(self, serve):
         server = serve(says(chat_stream("Hello")))
         with connect(server) as client:

@@ -21,7 +21,8 @@ _QUESTIONS = ("prompt", "question", "messages")
 _FIELD = re.compile(r"\{([^\W\d]\w*)\}")
 #: Of an OpenAI batch file: what the endpoint decides, and what has no place in a row.
 _NOT_OPTIONS = ("messages", "model", "stream", "stream_options", "user")
-_ROLES = {role: role for role in get_args(Role)} | {"developer": "system"}
+#: What a tool answered belongs to a conversation that no row holds whole.
+_ROLES = {role: role for role in get_args(Role) if role != "tool"} | {"developer": "system"}
 
 
 class Row(NamedTuple):
@@ -152,7 +153,7 @@ def _conversation(value: Any) -> tuple[Message, ...]:  # noqa: ANN401 - JSON
 
 def _message(value: Any) -> Message:  # noqa: ANN401 - JSON
     if not isinstance(value, dict) or value.get("role") not in _ROLES:
-        raise InputError(f"a message needs a role, one of {', '.join(get_args(Role))}, and content")
+        raise InputError(f"a message needs a role, one of {', '.join(_ROLES)}, and content")
     content = value.get("content")
     if isinstance(content, list):
         content = "".join(_part(part) for part in content)

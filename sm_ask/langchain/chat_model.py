@@ -53,7 +53,7 @@ class ChatSagemakerEndpoint(Endpoint, BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        return {**self._identity(), **self._params()}
+        return {**self._identity(), **self._params(), "stop": self.stop}
 
     def _named(self) -> str | None:
         return self.profile_name

@@ -189,7 +189,7 @@ def _stopping(connection: Connection, request: Request, stop: Sequence[str]) -> 
     return stopping
 
 
-def _events(connection: Connection, request: Request) -> Generator[Text | ToolCall | Answer]:
+def _events(connection: Connection, request: Request) -> Generator[Text | ToolCall | Answer, None, None]:
     for event in connection.ask(request):
         if isinstance(event, (Text, ToolCall, Answer)):
             yield event
