@@ -146,16 +146,17 @@ def error(
     about: str,
     text: str,
     *,
+    refused: bool,
     hints: Iterable[str] = (),
-    maybe_charged: bool = True,
     request_id: str | None = None,
     retry_after: float | None = None,
 ) -> ModelError:
     """Make an error of what a container said, of the class and with the hint that its cause has.
 
-    ``about`` goes before the text; ``maybe_charged`` counts where nothing shows that the request was refused.
+    ``about`` goes before the text; ``refused`` says whether the model cannot have run, which words alone do not show: a
+    container that fails may quote the question.
     """
-    known: dict[str, Any] = {"request_id": request_id, "retry_after": retry_after}
+    known: dict[str, Any] = {"request_id": request_id, "retry_after": retry_after, "maybe_charged": not refused}
     whole, text = f"{about}: {text[:LONGEST]}", text[:_TELLING]
     if _found(_TOO_LONG, text):
         number = _found(_LIMIT, text)
@@ -167,7 +168,7 @@ def error(
         advice = f"try --handler {schema.presets[0]}" if schema.presets else "another --handler may fit"
         hint = f"this looks like {schema.looks_like}; {advice}"
         return SchemaError(whole, presets=schema.presets, hint=_joined(hint, *hints), **known)
-    return ModelError(whole, hint=_joined(*_cause(text), *hints), maybe_charged=maybe_charged, **known)
+    return ModelError(whole, hint=_joined(*_cause(text), *hints), **known)
 
 
 def _cause(text: str) -> Iterator[str]:

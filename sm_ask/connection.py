@@ -108,7 +108,7 @@ class Connection(NamedTuple):
                         self.chooser.worked(choice)
                     yield event
             except SchemaError as error:
-                if began or not self.chooser.instead(choice, error):
+                if began or error.maybe_charged or not self.chooser.instead(choice, error):
                     raise
             except UnusableError:
                 self.chooser.doubt()

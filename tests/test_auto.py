@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from cloud import IMAGE, ROLE, Cloud, described
 from conftest import Result
-from server import Recorded, chat_stream, chat_whole, failing, says, streamed, tgi_event, tgi_parts, whole
+from server import Recorded, chat_event, chat_stream, chat_whole, failing, says, streamed, tgi_event, tgi_parts, whole
 from sm_ask.chat import Message, Request
 from sm_ask.connection import Setup, connect
 from sm_ask.errors import ModelError, SchemaError
@@ -619,3 +619,26 @@ class TestAgainstMoto:
         server = serve(says(chat_stream("Hello")))
         done = cli("prompt", "hi", "-e", "nowhere", "--region", "us-west-2", "--endpoint-url", server.url)
         assert (done.code, server.requests) == (5, [])
+
+
+@pytest.mark.parametrize("stream", ["--stream", "--no-stream"])
+def test_a_failure_that_quotes_the_question_is_no_refusal(asks, cloud, stream):
+    """The model ran, and whoever asks again pays again."""
+    denied = {"__type": "AccessDeniedException", "Message": "no"}
+    cloud.answers["DescribeEndpoint"] = lambda _: whole(denied, 400)
+    told = {
+        "OriginalStatusCode": 500,
+        "OriginalMessage": "worker died; prompt: missing field `inputs`, KeyError 'messages'",
+    }
+    cloud.answers["invoke"] = lambda _: whole({"Message": "x", **told}, 424, x_amzn_ErrorType="ModelError")
+    done = asks(stream, "--json")
+    assert (done.code, len(cloud.calls("invoke"))) == (9, 1)
+    assert json.loads(done.err.splitlines()[-1])["maybe_charged"] is True
+
+
+def test_an_error_after_text_may_have_been_charged(asks, cloud):
+    error = b'data: {"error": {"message": "maximum context length is 4096 tokens"}}\n\n'
+    cloud.answers["invoke"] = lambda _: streamed([chat_event({"content": "Hello"}), error])
+    done = asks("--json")
+    assert (done.code, len(cloud.calls("invoke"))) == (9, 1)
+    assert json.loads(done.err.splitlines()[-1])["maybe_charged"] is True

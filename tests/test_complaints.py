@@ -69,7 +69,7 @@ TOO_LONG = {
 
 @pytest.mark.parametrize(("text", "limit"), TOO_LONG.items())
 def test_a_question_that_is_too_long_has_the_containers_limit(text, limit):
-    error = complaints.error("it failed", text)
+    error = complaints.error("it failed", text, refused=True)
     assert isinstance(error, ContextError)
     assert (error.code, error.limit, error.maybe_charged) == (9, limit, False)
     assert f"{limit:,} tokens" in error.hint if limit else "more than" in error.hint
@@ -101,7 +101,7 @@ OTHER_SCHEMA = {
 
 @pytest.mark.parametrize(("text", "preset"), OTHER_SCHEMA.items())
 def test_a_container_that_expects_another_body_says_which(text, preset):
-    error = complaints.error("it failed", text)
+    error = complaints.error("it failed", text, refused=True)
     assert isinstance(error, SchemaError)
     assert (error.code, error.presets[0], error.maybe_charged) == (9, preset, False)
     assert f"try --handler {preset}" in error.hint
@@ -116,7 +116,7 @@ def test_a_container_that_expects_another_body_says_which(text, preset):
     ],
 )
 def test_another_schema_that_no_preset_is_known_for(text):
-    error = complaints.error("it failed", text)
+    error = complaints.error("it failed", text, refused=True)
     assert isinstance(error, SchemaError)
     assert error.presets == ()
     assert error.hint.endswith("another --handler may fit")
@@ -135,7 +135,7 @@ def test_another_schema_that_no_preset_is_known_for(text):
     ],
 )
 def test_a_known_cause_has_a_hint(text, hint):
-    error = complaints.error("it failed", text, hints=["its log is x"])
+    error = complaints.error("it failed", text, refused=True, hints=["its log is x"])
     assert type(error) is ModelError
     assert hint in error.hint
     assert error.hint.endswith("; its log is x")
@@ -144,7 +144,7 @@ def test_a_known_cause_has_a_hint(text, hint):
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner)))
 def test_any_body_is_an_error_of_ours(body):
     text = complaints.said(body if isinstance(body, str) else json.dumps(body))
-    error = complaints.error("it failed", text)
+    error = complaints.error("it failed", text, refused=True)
     assert isinstance(error, ModelError)
     assert len(error.message) <= len("it failed: ") + complaints.LONGEST
 
@@ -155,12 +155,19 @@ def test_any_body_is_an_error_of_ours(body):
 def test_a_megabyte_takes_no_time(part):
     """Far above what it takes, so that a busy machine does not fail."""
     began = time.perf_counter()
-    complaints.error("it failed", complaints.said(part * (1_000_000 // len(part))))
+    complaints.error("it failed", complaints.said(part * (1_000_000 // len(part))), refused=True)
     assert time.perf_counter() - began < 3
 
 
 @pytest.mark.parametrize("text", ["", "CUDA out of memory", "Model is overloaded", "'gpt_neox'", "`temperature` <= 0"])
 def test_another_cause_has_none(text):
-    error = complaints.error("it failed", text)
+    error = complaints.error("it failed", text, refused=True)
     assert type(error) is ModelError
     assert error.hint is None
+
+
+@pytest.mark.parametrize("text", ["KeyError: 'text_inputs'", "maximum context length is 4096 tokens", "CUDA error"])
+def test_words_alone_do_not_show_that_the_model_did_not_run(text):
+    """A container that fails may quote the question, whatever stands in it."""
+    assert complaints.error("it failed", text, refused=False).maybe_charged
+    assert not complaints.error("it failed", text, refused=True).maybe_charged

@@ -236,7 +236,7 @@ def test_a_long_model_error_is_cut(cli, serve):
     assert done.err.count("x") == 500
 
 
-@pytest.mark.parametrize(("status", "charged"), [(400, False), (422, False), (500, True), (0, False)])
+@pytest.mark.parametrize(("status", "charged"), [(400, False), (422, False), (500, True), (0, True)])
 def test_a_model_error_tells_whether_it_may_have_been_charged(cli, serve, status, charged):
     """Row S8: a container that refuses a request has not generated for it."""
     done = cli("prompt", "hi", "--json", server=serve(container_says(status, "no")))

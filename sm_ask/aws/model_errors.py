@@ -35,10 +35,9 @@ def read(response: dict[str, Any], message: str, known: dict[str, Any], *, strea
     if streamed and "stream" in said.lower():
         # It is not asked again for a whole answer: nothing proves that the model did not run.
         hints.insert(0, "--no-stream asks for a whole answer")
-    charged = status >= 500  # noqa: PLR2004
-    return complaints.error(
-        f"the model's container failed ({status})", said, hints=hints, maybe_charged=charged, **known
-    )
+    refused = 400 <= status < 500  # noqa: PLR2004
+    about = f"the model's container failed ({status})" if status else "the model's container failed"
+    return complaints.error(about, said, refused=refused, hints=hints, **known)
 
 
 def too_large(said: str, known: dict[str, Any]) -> errors.InputError:

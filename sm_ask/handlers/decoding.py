@@ -45,6 +45,7 @@ def deltas(
     """
     failed = failed or complaints.message
     began = ended = False
+    first = True
     reason: str | None = None
     usage: Usage | None = None
     for record in records:
@@ -53,8 +54,10 @@ def deltas(
             ended = True
             break
         if (message := failed(record)) is not None:
-            raise complaints.error("the model's container reports", message)
+            # What came before shows that the model ran.
+            raise complaints.error("the model's container reports", message, refused=first)
         piece = read(record)
+        first = first and not (piece.text or piece.reasoning or piece.calls)
         if piece.reasoning:
             yield Text(piece.reasoning, reasoning=True)
         if piece.text:
