@@ -15,7 +15,7 @@ from sm_ask.errors import InputError, UnusableError, UsageError
 from sm_ask.profiles import Profile, Profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from sm_ask.ask import Event
@@ -242,7 +242,7 @@ def led(messages: tuple[Message, ...], system: str | None) -> tuple[Message, ...
 class Stream:
     """An answer's text while it comes; when it is over, ``answer`` is the whole answer."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Generator[Event, None, None]) -> None:
         """Take the events of one question."""
         self._events = events
         self._answer: Answer | None = None
@@ -264,9 +264,7 @@ class Stream:
 
     def close(self) -> None:
         """Drop the rest, so that nothing more is generated."""
-        close = getattr(self._events, "close", None)
-        if close:
-            close()
+        self._events.close()
 
     def __enter__(self) -> Stream:  # noqa: PYI034 - as above
         """Give the stream."""

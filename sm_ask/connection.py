@@ -14,7 +14,7 @@ from sm_ask.envelope import Asked
 from sm_ask.errors import ConfigError, SchemaError, UnusableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from sm_ask.ask import Event, Transport
     from sm_ask.aws.runtime import Runtime, Target
@@ -93,7 +93,7 @@ class Connection(NamedTuple):
         """The region that the client ended up with."""
         return str(self.bare.client.meta.region_name)
 
-    def ask(self, request: Request, *, raw: bool = False) -> Iterator[Event]:
+    def ask(self, request: Request, *, raw: bool = False) -> Generator[Event, None, None]:
         """Yield what comes of one question, as ``sm_ask.ask`` has it; a stream is asked for where there can be one.
 
         A container that refuses the body of a content handler that was not named is asked with another one, as it has

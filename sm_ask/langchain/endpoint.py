@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.language_models import LangSmithParams
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from sm_ask import client, connection
+from sm_ask.ask import Event
 from sm_ask.chat import Answer, Message, Request, Text, ToolCall
 from sm_ask.connection import Connection, Setup
 from sm_ask.errors import ConfigError, UsageError
@@ -40,11 +41,11 @@ class _Opened:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
-    def connection(self, setup: Setup) -> Connection:
+    def connection(self, settle: Callable[[], Setup]) -> Connection:
         with self._lock:
             if self._connection is None:
                 stack = contextlib.ExitStack()
-                self._connection = stack.enter_context(connection.connect(setup, tell=client.tell))
+                self._connection = stack.enter_context(connection.connect(settle(), tell=client.tell))
                 weakref.finalize(self, stack.close)
             return self._connection
 
@@ -90,7 +91,7 @@ class Endpoint(BaseModel):
     @property
     def connection(self) -> Connection:
         """The connection, opened when it is first needed; raises SmAskError."""
-        return self._opened.connection(self._setup())
+        return self._opened.connection(self._setup)
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate from above, without a tokenizer of some other model."""
@@ -162,7 +163,8 @@ class Endpoint(BaseModel):
         """Ask, and yield what comes up to a stop; the answer is missing where a stop ended it early."""
         connection = self.connection
         request = self._request(connection, tuple(messages), given, stream=stream)
-        with contextlib.closing(_events(connection, _stopping(connection, request, stop))) as events:
+        # Closed at once, as what nobody reads any more is generated, and paid for, all the same.
+        with contextlib.closing(connection.ask(_stopping(connection, request, stop))) as events:
             yield from _until(stop, events)
 
     def _request(
@@ -189,23 +191,18 @@ def _stopping(connection: Connection, request: Request, stop: Sequence[str]) -> 
     return stopping
 
 
-def _events(connection: Connection, request: Request) -> Generator[Text | ToolCall | Answer, None, None]:
-    for event in connection.ask(request):
-        if isinstance(event, (Text, ToolCall, Answer)):
-            yield event
-
-
-def _until(stops: Sequence[str], events: Iterator[Text | ToolCall | Answer]) -> Iterator[Text | ToolCall | Answer]:
-    """Yield the events, and no text from a stop on; a container that goes on all the same is left there."""
+def _until(stops: Sequence[str], events: Iterator[Event]) -> Iterator[Text | ToolCall | Answer]:
+    """Yield what comes, and no text from a stop on; a container that goes on all the same is left there."""
     stop = Stop(stops)
     for event in events:
-        if isinstance(event, ToolCall) or (isinstance(event, Text) and event.reasoning):
+        if isinstance(event, Text) and not event.reasoning:
+            if stop.found:
+                return
+            if text := stop.pass_on(event.text):
+                yield Text(text)
+        elif isinstance(event, Answer):
+            if held := stop.rest():
+                yield Text(held)
             yield event
-            continue
-        if isinstance(event, Text) and stop.found:
-            return
-        text = stop.pass_on(event.text) if isinstance(event, Text) else stop.rest()
-        if text:
-            yield Text(text)
-        if isinstance(event, Answer):
+        elif isinstance(event, (Text, ToolCall)):
             yield event
