@@ -7,11 +7,16 @@ import re
 import shutil
 import subprocess
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from conftest import SM_ASK, at, run_process
 from server import chat_event, chat_parts, chat_stream, chat_whole, says, streamed, whole
+from sm_ask.chat import Text
+from sm_ask.errors import OutputError
+from sm_ask.render import answer
+from sm_ask.render.output import Output
 from terminal import apart
 
 #: What every answer in JSON has, in this order.
@@ -298,3 +303,23 @@ def test_a_run_connects_to_its_endpoint_and_to_nothing_else(serve, monkeypatch, 
     server = serve(says(chat_stream("ok")))
     assert run_process(*command, server=server).code == 0
     assert set((tmp_path / "connections").read_text().split()) == {server.url.removeprefix("http://")}
+
+
+def test_a_stream_is_closed_where_its_text_cannot_be_shown():
+    """By then, not at the end of the process, to which the error's traceback would keep it alive."""
+    closed = []
+
+    def events() -> Iterator[Text]:
+        try:
+            yield Text("Hello")
+        finally:
+            closed.append(True)
+
+    class Full(Output):
+        def text(self, text: str) -> None:
+            raise OutputError(f"cannot write {text}")
+
+    running = events()
+    with pytest.raises(OutputError):
+        answer.show(running, Full(), answer.Style(), lambda: pytest.fail("nobody was asked"))
+    assert closed

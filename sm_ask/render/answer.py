@@ -119,10 +119,18 @@ def _answer(events: Iterable[Event], sink: Sink, out: Output) -> Generator[Answe
                 return
             _pass_on(event, sink, out, aside)
     finally:
+        _give_up(events)
         pauses.over()
         aside.end_line()
         sink.end_line()
     raise UnusableError("the question ended without an answer")
+
+
+def _give_up(events: Iterable[Event]) -> None:
+    """Close what is still being read: an error keeps it alive to the end of the process, where a lock may be lost."""
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()
 
 
 def _pass_on(event: Text | ToolCall | bytes, sink: Sink, out: Output, aside: output.Aside) -> None:
