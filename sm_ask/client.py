@@ -141,7 +141,7 @@ class Client:
     def answer(
         self,
         question: str,
-        documents: Library | Iterable[Any],
+        documents: Library | Iterable[Any] | os.PathLike[str],
         *,
         settings: Settings | None = None,
         system: str | None = None,
@@ -206,10 +206,11 @@ class Client:
         self.close()
 
 
-def _documents(given: Iterable[Any]) -> Iterator[Document]:
+def _documents(given: Iterable[Any] | os.PathLike[str]) -> Iterator[Document]:
     from sm_ask import documents
 
-    for number, found in enumerate(given, 1):
+    # One text is one document, not as many as it has letters.
+    for number, found in enumerate([given] if isinstance(given, (str, os.PathLike)) else given, 1):
         if isinstance(found, documents.Document):
             yield found
         elif isinstance(found, os.PathLike):

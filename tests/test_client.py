@@ -191,6 +191,13 @@ class TestAnswer:
         assert all(text in asked["content"] for text in ("a text", "from a file", "of ours", "of LangChain's"))
         assert server.requests[0].json["max_tokens"] == 7
 
+    @pytest.mark.parametrize("given", [lambda path: path, lambda path: path.read_text()], ids=["path", "text"])
+    def test_one_document_by_itself(self, serve, tmp_path, given):
+        path = tmp_path / "note.txt"
+        path.write_text("one text")
+        with connect(serve(says(chat_stream("Three days.")))) as client:
+            assert len(client.answer("How long?", given(path)).sources) == 1
+
     def test_a_library_and_a_prompt_of_one_s_own(self, serve):
         server = serve(says(chat_stream("Three days.")))
         library = Library([Document("a", "A text.")])

@@ -62,11 +62,15 @@ class SagemakerEndpoint(Endpoint, LLM):
     ) -> LLMResult:
         """Ask several prompts at once; the first failure is the last question."""
         one = partial(self._generation, stop=stop, run_manager=run_manager, given=kwargs)
-        pool = ThreadPoolExecutor(min(self.max_concurrency, len(prompts)))
-        try:
-            found = list(pool.map(one, prompts))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        if len(prompts) == 1:
+            # In this thread, where Ctrl-C ends it at once.
+            found = [one(prompts[0])]
+        else:
+            pool = ThreadPoolExecutor(self.max_concurrency)
+            try:
+                found = list(pool.map(one, prompts))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
         return LLMResult(generations=[[each] for each in found], llm_output={"model_name": self._name()})
 
     async def _agenerate(
