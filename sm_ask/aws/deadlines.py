@@ -41,17 +41,17 @@ class Deadlines:
         try:
             yield
         finally:
-            with self._changed:
-                del self._open[raw]
+            # Without the lock: where a process ends, the thread may have been stopped with it in its hand.
+            self._open.pop(raw, None)
 
     def _look(self) -> None:
         with self._changed:
             while True:
                 now = time.monotonic()
-                for raw, deadline in self._open.items():
+                for raw, deadline in list(self._open.items()):
                     if deadline <= now:
                         _shut(raw)
-                self._looks = min((end for end in self._open.values() if end > now), default=math.inf)
+                self._looks = min((end for end in list(self._open.values()) if end > now), default=math.inf)
                 self._changed.wait(None if self._looks == math.inf else self._looks - now)
 
 
