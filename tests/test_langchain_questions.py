@@ -162,11 +162,16 @@ def test_a_wrong_chain_is_named(serve, kind, own, words):
 
 @pytest.mark.parametrize(
     ("inputs", "error"),
-    [({"question": "Why?"}, ConfigError), ({"input_documents": [], "question": "Why?"}, InputError)],
-    ids=["none", "empty"],
+    [
+        ({"question": "Why?"}, ConfigError),
+        ({"input_documents": [], "question": "Why?"}, InputError),
+        (ASKED, ConfigError),
+    ],
+    ids=["no documents", "no document", "no language"],
 )
-def test_a_question_without_documents_is_none(serve, inputs, error):
+def test_what_is_missing_is_named(serve, inputs, error):
     server = serve(says(b""))
-    with pytest.raises(error):
-        load_qa_chain(llm(server)).invoke(inputs)
+    prompt = PromptTemplate.from_template("{context} {question} {language}")
+    with pytest.raises(error, match=r"document|language"):
+        load_qa_chain(llm(server), prompt=prompt, verbose=True).invoke(inputs)
     assert not server.requests

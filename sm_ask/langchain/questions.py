@@ -47,13 +47,19 @@ _WORKERS = 8
 
 
 def load_qa_chain(
-    llm: Runnable[Any, Any], chain_type: ChainType = "stuff", **prompts: BasePromptTemplate[Any]
+    llm: Runnable[Any, Any],
+    chain_type: ChainType = "stuff",
+    *,
+    verbose: bool | None = None,
+    **prompts: BasePromptTemplate[Any],
 ) -> QuestionChain:
     """Make a chain that answers questions from documents.
 
     Prompts of one's own are ``prompt`` for stuff and map_rerank, ``question_prompt`` and ``combine_prompt`` for
     map_reduce, ``question_prompt`` and ``refine_prompt`` for refine. ConfigError for one that leaves the documents out.
+    ``verbose`` is there for the original's callers; prompts are shown by callbacks alone.
     """
+    del verbose
     if chain_type not in _KINDS:
         raise ConfigError(f"there is no chain {chain_type!r}", hint=f"the chains are {', '.join(_KINDS)}")
     kind = _KINDS[chain_type]
@@ -153,8 +159,10 @@ def _prompt(prompt: BasePromptTemplate[Any], more: Mapping[str, Any]) -> qa.Prom
             "question": material.question,
             "existing_answer": material.answer,
         }
-        named = {name: known[name] for name in prompt.input_variables if name in known}
-        return tuple(asked(prompt.invoke(named).to_messages()))
+        if missing := [name for name in prompt.input_variables if name not in known]:
+            raise ConfigError(f"the prompt wants {' and '.join(missing)}, which the chain was not given")
+        named = {name: known[name] for name in prompt.input_variables}
+        return tuple(asked(prompt.format_prompt(**named).to_messages()))
 
     return filled
 
