@@ -235,10 +235,12 @@ def _chooser(named: Handler | None, entry: Entry, target: Target, *, asks: bool)
     """Give what chooses the content handler; AWS is asked only of endpoints that it can know."""
     if named or entry.access.keys:
         return Chooser(named)
-    from sm_ask.aws import control, kept
+    from sm_ask.aws import control
 
     if not control.is_asked(entry):
         return Chooser(None)
+    from sm_ask.aws import kept
+
     shelf = kept.shelf(entry, target)
     if not asks:
         return Chooser(None, shelf=shelf, offline=True)
