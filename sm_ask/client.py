@@ -13,6 +13,7 @@ from sm_ask.chat import Answer, Message, Request, Text
 from sm_ask.connection import Setup
 from sm_ask.errors import InputError, UnusableError, UsageError
 from sm_ask.profiles import Profile, Profiles
+from sm_ask.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ def object_handler(found: Any) -> Handler:  # noqa: ANN401 - an object of somebo
 
 def tell(warning: str) -> None:
     """Log a warning; where no logging is set up, Python shows it on stderr."""
-    _LOG.warning("sm-ask: %s", warning)
+    _LOG.warning("sm-ask: %s", redacted(warning))
 
 
 class Client:

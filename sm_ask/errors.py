@@ -34,6 +34,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from sm_ask.redaction import redacted
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -70,8 +72,8 @@ class SmAskError(Exception):
             self.maybe_charged = maybe_charged
 
     def __str__(self) -> str:
-        """Give the message, with what was added to it on the way."""
-        return self.message
+        """Give the message, with what was added to it on the way, and without secrets."""
+        return redacted(self.message)
 
 
 class UsageError(SmAskError):

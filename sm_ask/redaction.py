@@ -22,9 +22,9 @@ _NAMES = (
 )
 #: Patterns are compiled when the first text is looked at, which most runs do not come to.
 #: A name with its value, as in headers, JSON, XML, Python and URLs; a value ends where the next thing begins.
-_NAMED = (
-    rf"""\b({_NAMES})(["']?\s*[:=>]\s*(?:b?["'])?)((?:AWS4-HMAC-SHA256|Bearer|Basic)\s[^"'\n]*|[^\s"'<>&,;)}}\]]+)"""
-)
+_BETWEEN = r"""\\*["']?\s*(?:[:=>]|%3D)\s*(?:b?\\*["'])?"""
+_VALUE = r"""(?:AWS4-HMAC-SHA256|Bearer|Basic)\s[^"'\n]*|[^\s"'<>&,;)}\]]+"""
+_NAMED = rf"(?:\b|(?<=%[0-9A-F][0-9A-F]))({_NAMES})({_BETWEEN})({_VALUE})"
 _LOOKS = r"\b((?:AKIA|ASIA)(?=[A-Z0-9]{12})|sagemaker-api-key-|AWS4-HMAC-SHA256 )[^\s\"'<>&]+"
 _USER_INFO = r"://[^/@\s]+@"
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "dry run": ["prompt", "hi", "--dry-run"],
     "json": ["prompt", "hi", "--json", "--usage"],
     "whoami": ["whoami"],
+    "endpoints": ["endpoints", "ep", "--json"],
+    "batch": ["batch", "rows.txt", "-O", "answers.jsonl"],
     "doctor": ["doctor"],
     "doctor in JSON": ["doctor", "--json"],
 }
@@ -54,6 +56,7 @@ def run(cli, monkeypatch, tmp_path) -> Callable[..., Result]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "doc.txt").write_text("It was Ana.")
+    (tmp_path / "rows.txt").write_text("Who?\nWhere?\n")
     role = ["--role-arn", ROLE, "--mfa-serial", "arn:aws:iam::111111111111:mfa/ana", "--external-id", EXTERNAL]
     return lambda *arguments: cli(*arguments, "--region", "us-west-2", "-e", "ep", "--debug", "--retries", "0", *role)
 
@@ -108,7 +111,7 @@ FAULTS: dict[str, tuple[str, Callable[[object], bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("command", ["prompt", "json", "doctor"])
+@pytest.mark.parametrize("command", ["prompt", "json", "doctor", "batch"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_it_fails(cloud, run, command, fault, tmp_path):
     name, answer = FAULTS[fault]
@@ -118,8 +121,8 @@ def test_where_it_fails(cloud, run, command, fault, tmp_path):
     assert leaks(done, cloud, tmp_path) == []
 
 
-def test_a_bug_shows_no_values(cloud, run, tmp_path):
-    """A crash in the middle: the last resort writes one line, and --debug the places."""
+def test_a_handler_that_tells_all(cloud, run, tmp_path):
+    """Its words are in the error, and with --debug the line of code that raised it."""
     (tmp_path / "handler.py").write_text(
         "class H:\n    def transform_input(self, prompt, kwargs):\n"
         f"        raise KeyError('AWS_SECRET_ACCESS_KEY={SECRET}')\n    transform_output = None.__class__\n"

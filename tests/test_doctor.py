@@ -12,7 +12,7 @@ import pytest
 
 from cloud import ROLE, SECOND, USER, Cloud, described, refusal, xml
 from conftest import Result, run_process
-from server import chat_stream, failing, nobody, whole
+from server import chat_stream, failing, nobody, says_and_stalls, streamed, tgi_parts, whole
 
 TO = ["--region", "us-west-2", "-e", "ep"]
 
@@ -260,10 +260,15 @@ def test_inference_components(examined, cloud):
     cloud.answers["DescribeEndpointConfig"] = lambda _: whole({"ProductionVariants": [{"VariantName": "AllTraffic"}]})
     _, unnamed = examined(*TO, "--no-invoke")
     assert "--inference-component: a, b" in unnamed["endpoint"]["fix"]
-    _, wrong = examined(*TO, "--no-invoke", "--inference-component", "c")
-    assert "there are a, b" in wrong["endpoint"]["fix"]
+    # A component that is named is looked at by itself, as the list may not be for everyone to see.
+    cloud.answers["ListInferenceComponents"] = lambda _: whole({"__type": "AccessDeniedException"}, 400)
     _, right = examined(*TO, "--no-invoke", "--inference-component", "b")
-    assert right["endpoint"]["status"] == "ok"
+    assert right["endpoint"]["found"].startswith("InService, real-time; b: handler openai-chat"), right
+    cloud.answers["DescribeInferenceComponent"] = lambda request: described(
+        "DescribeInferenceComponent", request.json, EndpointName="other"
+    )
+    _, wrong = examined(*TO, "--no-invoke", "--inference-component", "b")
+    assert "behind the endpoint other" in wrong["endpoint"]["found"]
 
 
 @pytest.mark.usefixtures("cloud")
@@ -289,6 +294,31 @@ def test_one_token_may_hold_no_text(examined, cloud):
     done, steps = examined(*TO)
     assert (done.code, steps["answer"]["status"]) == (0, "ok"), done.err
     assert "held no text" in steps["answer"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--handler", "nosuch"], 3), (["-e", "a/b"], 2), (["--timeout", "1", "-e", "ep"], 7)],
+    ids=["handler", "name", "timeout"],
+)
+def test_what_does_not_show_whether_it_is_allowed(examined, cloud, serve, arguments, code):
+    cloud.answers["invoke"] = lambda _: b""
+    silent = serve(says_and_stalls(b""))
+    address = ["--endpoint-url", silent.url] if code == 7 else []
+    done, steps = examined("--region", "us-west-2", "-e", "ep", *arguments, *address)
+    assert done.code == code
+    assert (steps["permission"]["status"], steps["answer"]["status"]) == ("skipped", "failed")
+
+
+def test_a_limit_of_the_profile_s_own_does_not_count(examined, cloud, tmp_path):
+    """It costs one token, whatever the container calls that."""
+    path = tmp_path / "profiles.yaml"
+    path.write_text("profiles:\n  a: {endpoint: ep, handler: tgi, params: {max_new_tokens: 4096, top_p: 0.5}}\n")
+    cloud.answers["invoke"] = lambda _: streamed(tgi_parts("Hi"))
+    done, _ = examined("--config", str(path), "-p", "a", "--region", "us-west-2")
+    [call] = cloud.calls("invoke")
+    assert done.code == 0, done.err
+    assert (call.json["parameters"]["max_new_tokens"], call.json["parameters"]["top_p"]) == (1, 0.5)
 
 
 @pytest.mark.model

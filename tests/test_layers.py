@@ -19,8 +19,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Which rooms a room may import; none may import one that stands below it.
 ROOMS = {
-    "errors": set(),
     "redaction": set(),
+    "errors": {"redaction"},
     "chat": set(),
     "wire": {"errors"},
     "complaints": {"errors"},
@@ -38,13 +38,13 @@ ROOMS = {
     "inventory": {"errors", "handlers", "aws", "scout"},
     "connection": {"errors", "chat", "envelope", "ask", "handlers", "profiles", "aws", "local", "scout", "choice"},
     "batch": {"errors", "chat", "ask", "profiles", "documents", "qa", "envelope", "connection"},
-    "doctor": {"errors", "chat", "profiles", "connection", "aws", "inventory"},
+    "doctor": {"errors", "chat", "profiles", "handlers", "connection", "aws", "scout", "inventory"},
     "render": {"errors", "redaction", "doctor", "chat", "envelope", "ask"},
     "cli": {
         *("errors", "redaction", "chat", "handlers", "profiles", "documents", "aws", "ask", "qa", "local"),
         *("choice", "inventory", "connection", "doctor", "envelope", "batch", "render"),
     },
-    "client": {"errors", "chat", "ask", "handlers", "profiles", "documents", "qa", "connection", "batch"},
+    "client": {"errors", "redaction", "chat", "ask", "handlers", "profiles", "documents", "qa", "connection", "batch"},
     "langchain": {"errors", "chat", "ask", "handlers", "profiles", "qa", "documents", "connection", "client"},
     "__main__": {"cli"},
     "__init__": {"chat", "client"},

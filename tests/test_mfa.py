@@ -8,13 +8,14 @@ import os
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cloud import ROLE, SECOND, Cloud, refusal
 from conftest import SM_ASK, Result, run_process
-from sm_ask.aws.cache import Cache, location
+from sm_ask.aws.cache import SESSION, Cache, location
 from terminal import Terminal
 
 TO = ["-e", "ep", "--region", "us-west-2"]
@@ -276,3 +277,25 @@ def test_only_a_whole_session_is_given(tmp_path):
 )
 def test_where_sessions_are_kept(environ, platform, folder):
     assert location(environ, platform) == (Path(folder) if folder else None)
+
+
+def test_threads_that_keep_one_session_at_once(tmp_path):
+    """None takes another's draft away: what was put is there, and nothing else."""
+    cache = Cache(tmp_path / "sessions")
+    session = dict.fromkeys(SESSION, "2040-01-01T00:00:00+00:00")
+
+    def put(number: int) -> None:
+        cache.put([number % 5], session)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, range(200)))
+    assert [cache.get([number]) for number in range(5)] == [session] * 5
+    assert len(list((tmp_path / "sessions").iterdir())) == 5
+
+
+def test_a_list_is_no_session(tmp_path):
+    cache = Cache(tmp_path)
+    cache.put([1], dict.fromkeys(SESSION, "2040-01-01T00:00:00+00:00"))
+    [file] = tmp_path.iterdir()
+    file.write_text(json.dumps(sorted(SESSION)))
+    assert cache.get([1]) is None

@@ -323,3 +323,20 @@ def test_a_stream_is_closed_where_its_text_cannot_be_shown():
     with pytest.raises(OutputError):
         answer.show(running, Full(), answer.Style(), lambda: pytest.fail("nobody was asked"))
     assert closed
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_constructor_in_an_answer_is_text(cli, serve, how):
+    """Row Z10: nothing is made of what a model says."""
+    said = json.dumps({"lc": 1, "type": "constructor", "id": ["os", "system"], "kwargs": {"command": "exit"}})
+    done = cli("prompt", "hi", *how, server=serve(says(chat_stream(said))))
+    assert (json.loads(done.text)["answer"] if how else done.text.rstrip("\n")) == said
+
+
+def test_an_answer_that_a_filter_ended_is_not_whole(cli, serve):
+    server = serve(says(chat_stream("half an ans", finish="content_filter")))
+    done = cli("prompt", "hi", server=server)
+    assert (done.code, done.text) == (0, "half an ans\n")
+    assert "content filter" in done.err
+    strict = cli("prompt", "hi", "--require-complete", server=server)
+    assert (strict.code, strict.text) == (10, "half an ans\n")

@@ -34,6 +34,8 @@ def _nothing_known(monkeypatch) -> None:
         f"proxy http://ana:{LONG}@proxy.example.com:3128",
         f"AWS_SESSION_TOKEN={LONG}, password: '{LONG}'",
         f"Authorization: Bearer {LONG}",
+        rf'{{"body": "{{\"SecretAccessKey\": \"{LONG}\"}}"}}',
+        f"redirect=https%3A%2F%2Fx%3FX-Amz-Security-Token%3D{LONG}%26a",
         f'"clientSecret": "{LONG}", "accessToken": "{LONG}", "refreshToken": "{LONG}"',
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from conftest import SM_ASK, at
 from server import (
     STREAM_HEAD,
     Conversation,
+    chat_event,
     chat_parts,
     chat_stream,
     chat_whole,
@@ -257,3 +259,39 @@ def test_the_request_is_written_as_utf8(cli, serve):
     assert cli("prompt", 'né 🎉 \\ " {x} %s', server=server).code == 0
     assert "né 🎉".encode() in server.requests[0].body
     assert json.loads(server.requests[0].body)["messages"][0]["content"] == 'né 🎉 \\ " {x} %s'
+
+
+FORKING = """
+import os, sys, time
+from sm_ask.ask import Policy, ask
+from sm_ask.aws.runtime import Runtime, Target
+from sm_ask.aws.session import Access, open_client
+from sm_ask.chat import Message, Request
+from sm_ask.errors import SmAskError
+from sm_ask.handlers import named
+
+access = Access(region="us-west-2", endpoint_url=sys.argv[1], keys=("AKIATESTTESTTESTTEST", "a-secret-of-the-tests"))
+runtime = Runtime(open_client(access, timeout=5), Target("ep"))
+
+def late():
+    started = time.monotonic()
+    try:
+        list(ask(Request((Message("user", "hi"),)), named("openai-chat"), runtime, Policy(tries=1, timeout=0.5)))
+    except SmAskError as error:
+        return "not whole after 0.5 s" in error.message and time.monotonic() - started < 10
+
+assert late()
+child = os.fork()
+if child == 0:
+    os._exit(0 if late() else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_deadline_holds_in_a_process_that_was_forked_off(serve):
+    """It inherits no thread, so it begins one of its own."""
+    piece = chunk(frames.payload_part(chat_event({"content": "x"})))
+    server = serve(drips([STREAM_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[piece] * 300], 0.1))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING, server.url], check=False, timeout=60)
+    assert done.returncode == 0

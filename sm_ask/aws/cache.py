@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +34,11 @@ class Cache(NamedTuple):
         try:
             self._repair(path)
             found = json.loads(path.read_bytes())
-            usable = set(found) == self.fields and all(isinstance(value, str) for value in found.values())
+            usable = (
+                isinstance(found, dict)
+                and set(found) == self.fields
+                and all(isinstance(value, str) for value in found.values())
+            )
             moment = dt.datetime.fromisoformat(found["expiry_time"]) if usable else None
         except (OSError, ValueError, TypeError, RecursionError):
             return None
@@ -42,19 +47,20 @@ class Cache(NamedTuple):
     def put(self, identity: list[Any], thing: Mapping[str, str]) -> None:
         """Keep a thing; where the disk does not take it, it is fetched again next time."""
         path = self._path(identity)
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
+            # For its owner alone from the beginning, and of a name that no other thread has.
+            descriptor, fresh = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
             try:
-                descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with open(descriptor, "wb") as file:
                     file.write(json.dumps(dict(thing)).encode())
                     file.flush()
                     os.fsync(descriptor)
-                fresh.replace(path)
+                os.replace(fresh, path)
             finally:
-                fresh.unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(fresh)
 
     def drop(self, identity: list[Any]) -> None:
         """Forget a thing."""

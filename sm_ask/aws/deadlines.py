@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -21,7 +22,12 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        """Begin with nothing to look after."""
+        """Begin with nothing to look after; so does a process that is forked off, which inherits no thread."""
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._changed = threading.Condition()
         self._open: dict[HTTPResponse, float] = {}
         #: When the thread looks next; it is there once there has been a deadline to look after.

@@ -14,11 +14,11 @@ def invoke(account: str, region: str, partition: str, endpoint: str, component: 
     return _allow("sagemaker:InvokeEndpoint", found)
 
 
-def describe(account: str, region: str, partition: str) -> dict[str, Any]:
+def describe() -> dict[str, Any]:
     """Give the statement that lets an identity find out what runs behind an endpoint; nothing depends on it."""
-    calls = ("Endpoint", "EndpointConfig", "Model", "InferenceComponent", "ModelPackage")
-    actions = [f"sagemaker:Describe{name}" for name in calls]
-    return _allow(actions, f"arn:{partition}:sagemaker:{region}:{account}:*")
+    things = ("Endpoint", "EndpointConfig", "Model", "InferenceComponent", "ModelPackage")
+    actions = [*(f"Describe{thing}" for thing in things), "ListEndpoints", "ListInferenceComponents", "ListTags"]
+    return _allow([f"sagemaker:{action}" for action in actions], "*")
 
 
 def assume(role: str) -> dict[str, Any]:

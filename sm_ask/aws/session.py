@@ -12,7 +12,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
 
-from sm_ask import __version__
+from sm_ask import __version__, redaction
 from sm_ask.aws import loader, settings, sources
 from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
@@ -22,6 +22,7 @@ from sm_ask.errors import ConfigError, CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from botocore.awsrequest import AWSPreparedRequest
     from botocore.client import BaseClient
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from botocore.session import Session
@@ -280,6 +281,13 @@ def prepare(client: BaseClient) -> None:
     """Have a client of the runtime keep to each request's own read timeout, and understand any error response."""
     client.meta.events.register("before-call", _limit_read)
     client.meta.events.register("before-parse", readable)
+    client.meta.events.register("before-send", _remember)
+
+
+def _remember(request: AWSPreparedRequest, **_: object) -> None:
+    """Keep a session's token out of all texts; the first one is known already, later ones come while it is used."""
+    token = request.headers.get("X-Amz-Security-Token")
+    redaction.keep(token.decode() if isinstance(token, bytes) else token)
 
 
 def _limit_read(params: dict[str, Any], **_: object) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sm_ask import connection, profiles
 from sm_ask.chat import Message, Request
-from sm_ask.doctor.serving import serving
 from sm_ask.doctor.step import SkippedError, Step
 from sm_ask.errors import (
     AssumeRoleError,
     ConfigError,
     CredentialsError,
     DeniedError,
-    NetworkError,
+    IncompleteError,
+    ModelError,
     NoTextError,
+    NotReadyError,
     SmAskError,
+    ThrottledError,
+    UnusableError,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 #: Seconds that each service may take; a diagnosis that hangs is none.
 PATIENCE = 10.0
+#: What containers call a number of tokens: only one is to be made.
+_LIMIT = r"(?i)(max|min).*(token|length)"
 _HERE = "the endpoint on this machine needs none"
 _QUESTION = Request((Message("user", "Say hi"),), {"max_tokens": 1})
 
@@ -176,18 +182,18 @@ class Examination:
             raise SkippedError("the endpoint on this machine is no endpoint of AWS")
         if settings.endpoint is None:
             raise SkippedError("no endpoint is named")
-        from sm_ask import inventory
         from sm_ask.aws import control, policies
+        from sm_ask.doctor.serving import serving
 
         if not control.is_asked(entry):
             raise SkippedError("it is at an address that is not AWS's, of which AWS knows nothing")
         try:
-            found = inventory.entry(control.Control(entry), settings.endpoint)
+            found, unseen = serving(control.Control(entry), settings.endpoint, settings.inference_component)
         except DeniedError as error:
             why = "what runs there may not be seen; nothing depends on that if the handler is named"
-            raise SkippedError(f"{why}: {error.message}", self._allowing(policies.describe)) from error
-        self._notes = found["unseen"]
-        return serving(found, settings.inference_component)
+            raise SkippedError(f"{why}: {error.message}", policies.describe()) from error
+        self._notes = unseen
+        return found
 
     def permission(self, *, invoke: bool) -> str:
         """Ask for one token; what comes of it tells whether that is allowed, and in the next step, what came."""
@@ -200,11 +206,10 @@ class Examination:
             self._answer = self._asked(setup, entry)
         except (DeniedError, CredentialsError):
             raise
-        except NetworkError as error:
-            self._failure = error
-            raise SkippedError("the endpoint was not reached") from error
         except SmAskError as error:
             self._failure = error
+            if not _let_in(error):
+                raise SkippedError("nothing tells whether it is allowed") from error
         if entry.credentials is None:
             raise SkippedError(_HERE)
         return "sagemaker:InvokeEndpoint is allowed"
@@ -220,7 +225,8 @@ class Examination:
         # The endpoint on this machine has its address only once it is opened.
         setup = setup._replace(settings=settings, entry=None if settings.name == profiles.LOCAL else entry)
         with connection.connect(setup, tell=self._tell) as found:
-            request = _QUESTION._replace(params={**settings.params, **_QUESTION.params})
+            others = {name: value for name, value in settings.params.items() if not re.search(_LIMIT, name)}
+            request = _QUESTION._replace(params={**others, **_QUESTION.params})
             about = f"from {found.asked().endpoint}, handler {found.handler.name}"
             try:
                 answer = found.answer(request)
@@ -249,6 +255,13 @@ class Examination:
         if self._who is None or self._place is None:
             return None
         return statement(self._who.account, self._place.region.value, self._who.arn.split(":")[1], *what)
+
+
+def _let_in(error: SmAskError) -> bool:
+    """Tell whether a failure shows that the service had let the request in."""
+    if isinstance(error, (IncompleteError, UnusableError)):
+        return error.request_id is not None
+    return isinstance(error, (ModelError, NotReadyError, ThrottledError))
 
 
 def _needed(value: _Found | None, step: str) -> _Found:

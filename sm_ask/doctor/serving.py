@@ -1,36 +1,47 @@
-"""What AWS says of an endpoint → whether it can be asked, and how."""
+"""What AWS says of an endpoint, or of a component behind it → whether it can be asked, and how."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sm_ask import inventory, scout
+from sm_ask.aws import deployment
 from sm_ask.errors import NotReadyError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
+
+    from sm_ask.aws.control import Control
+    from sm_ask.handlers.detect import Found
 
 #: While an endpoint is changed, the old one answers.
 _SERVE = ("InService", "Updating", "SystemUpdating", "RollingBack")
 _COME = ("Creating",)
 
 
-def serving(endpoint: Mapping[str, Any], component: str | None) -> str:
-    """Say in a line what runs there; raises SmAskError where it takes no questions now, or never."""
-    name = endpoint["name"]
+def serving(control: Control, name: str, component: str | None) -> tuple[str, list[str]]:
+    """Say in a line what runs there, and what could not be seen.
+
+    Raises SmAskError where it takes no questions now, or never, and where it cannot be looked at.
+    """
+    endpoint = inventory.entry(control, name)
     _check(f"the endpoint {name}", endpoint["status"], endpoint["failure"])
-    components = endpoint["inference_components"]
-    if component is None and not components:
-        return f"{_facts(endpoint)}; {_fits(endpoint)}"
-    names = ", ".join(each["name"] for each in components)
-    if component is None:
+    facts = ", ".join(filter(None, (endpoint["status"], endpoint["kind"], endpoint["instance"])))
+    if component is not None:
+        return f"{facts}; {_component(control, name, component)}", []
+    if names := ", ".join(each["name"] for each in endpoint["inference_components"]):
         hint = f"name one with --inference-component: {names}"
         raise RefusedError(f"the endpoint {name} holds inference components, and none is named", hint=hint)
-    found = next((each for each in components if each["name"] == component), None)
-    if found is None:
-        hint = f"there are {names}" if names else "it has none, as far as one may see"
-        raise RefusedError(f"the endpoint {name} has no inference component {component}", hint=hint)
-    _check(f"the inference component {component}", found["status"], None)
-    return f"{_facts(endpoint)}; {component}: {_fits(found)}"
+    return f"{facts}; {_fits(endpoint['handler'], endpoint['candidates'], endpoint['reason'])}", endpoint["unseen"]
+
+
+def _component(control: Control, endpoint: str, name: str) -> str:
+    described = control.call("DescribeInferenceComponent", InferenceComponentName=name)
+    if (there := described.get("EndpointName", endpoint)) != endpoint:
+        raise RefusedError(f"the inference component {name} is behind the endpoint {there}, not {endpoint}")
+    _check(f"the inference component {name}", described.get("InferenceComponentStatus"), described.get("FailureReason"))
+    found: Found = scout.of_part(control, deployment.component(control, described)).found
+    return f"{name}: {_fits(found.preset, found.candidates, found.reason)}"
 
 
 def _check(what: str, status: str | None, failure: str | None) -> None:
@@ -41,11 +52,6 @@ def _check(what: str, status: str | None, failure: str | None) -> None:
     raise RefusedError(f"{what} is {status}" + (f": {failure}" if failure else ""))
 
 
-def _facts(endpoint: Mapping[str, Any]) -> str:
-    return ", ".join(filter(None, (endpoint["status"], endpoint["kind"], endpoint["instance"])))
-
-
-def _fits(piece: Mapping[str, Any]) -> str:
-    candidates = ", ".join(piece["candidates"])
-    handler = f"handler {piece['handler']}" if piece["handler"] else f"no known handler, perhaps {candidates}"
-    return f"{handler} ({piece['reason']})"
+def _fits(handler: str | None, candidates: Iterable[str], reason: str) -> str:
+    fits = f"handler {handler}" if handler else f"no known handler, perhaps {', '.join(candidates)}"
+    return f"{fits} ({reason})"

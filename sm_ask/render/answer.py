@@ -94,7 +94,7 @@ def conclude(answer: Answer, out: Output, style: Style, asked: Asked) -> None:
     if cut and style.require_complete:
         raise cut
     if cut:
-        output.note(f"{cut.message}; {cut.hint}")
+        output.note("; ".join(filter(None, (cut.message, cut.hint))))
 
 
 def _sink(out: Output, style: Style) -> Sink:
@@ -168,7 +168,9 @@ class _Pauses:
 
 
 def _cut(answer: Answer) -> IncompleteError | None:
-    """Tell of an answer that its token limit cut."""
+    """Tell of an answer that its token limit, or the container's filter, cut."""
+    if answer.finish_reason == "content_filter":
+        return IncompleteError("the container's content filter ended the answer", request_id=answer.request_id)
     if answer.finish_reason != "length":
         return None
     tokens = answer.usage.output_tokens or 0
