@@ -72,6 +72,11 @@ class Terminal:
         """Type: ``\\x03`` is Ctrl-C, ``\\x04`` is Ctrl-D."""
         os.write(self._master, keys)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as when its window goes away."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDONLY)
+
     def wait_for(self, text: bytes, seconds: float = 20) -> None:
         """Read until the terminal shows the text."""
         until = time.monotonic() + seconds

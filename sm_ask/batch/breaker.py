@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sm_ask.batch.pace import SUSPECT
 from sm_ask.chat import Answer
-from sm_ask.errors import ConfigError, CredentialsError, ModelError, NetworkError, RefusedError, SmAskError
+from sm_ask.errors import ConfigError, CredentialsError, ModelError, NetworkError, SmAskError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from sm_ask.batch.record import Outcome
 
 _AT_ONCE = (ConfigError, CredentialsError)
-_SUSPECT = (RefusedError, NetworkError)
 #: A few rows that are refused alike among good ones may still be their own fault.
 _FEWEST = 3
 
@@ -40,7 +40,7 @@ class Breaker:
         result = outcome.result
         if isinstance(result, _AT_ONCE):
             return self._open(result)
-        if isinstance(result, _SUSPECT):
+        if isinstance(result, SUSPECT):
             return self._suspect(outcome, result)
         if isinstance(result, (Answer, ModelError)):
             self._reached = True

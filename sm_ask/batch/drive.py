@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.batch import record
 from sm_ask.batch.breaker import Breaker
+from sm_ask.batch.pace import SUSPECT
 from sm_ask.batch.run import groups
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def drive(
     supply = order.ahead(rows, pace) if order else rows
     with contextlib.closing(groups(supply, asking, pace, pace.ceiling, _TICK)) as found:
         for group in found:
-            book.write(breaker.sift(order.sorted(group) if order else group))
+            own = breaker.sift(order.sorted(group) if order else group)
+            book.write(own)
+            pace.forgive(sum(isinstance(outcome.result, SUSPECT) for outcome in own))
             pace.stopped = pace.stopped or breaker.error is not None
             if not watch():
                 break

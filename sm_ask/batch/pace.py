@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from sm_ask.errors import SmAskError, TemporaryError, ThrottledError
+from sm_ask.errors import ModelError, NetworkError, RefusedError, SmAskError, TemporaryError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Seconds after which whoever waits looks whether the end has come; a signal's handler may wake nobody.
 _LOOK = 0.1
 _LONGEST_HOLD = 60.0
+#: Failures that may be every row's.
+SUSPECT = (RefusedError, NetworkError)
 
 
 class StoppedError(SmAskError):
@@ -27,6 +29,9 @@ class Pace:
 
     The limit is halved by a throttled request, once for all that were under way with it, and grows by one for each
     round of good ones, up to the ceiling. ``rate`` is the most requests in a second.
+
+    Until an endpoint has answered for the first time, a refused request keeps its place, so that no more of them than
+    the ceiling come to a refusal that all would share.
     """
 
     def __init__(self, ceiling: int, rate: float | None = None) -> None:
@@ -36,6 +41,8 @@ class Pace:
         self.under_way = 0
         #: Set by anyone, also by a signal's handler: nothing is sent from then on.
         self.stopped = False
+        self._reached = False
+        self._refused = 0
         self._interval = 1 / rate if rate else 0.0
         self._next = 0.0
         self._closed_until = 0.0
@@ -61,7 +68,7 @@ class Pace:
         raise StoppedError("the batch is ending")
 
     def _wait(self, now: float) -> float:
-        if self.under_way >= max(1, int(self.limit)):
+        if self.under_way >= max(1, int(self.limit)) or self.under_way + self._refused >= self.ceiling:
             return _LOOK
         return max(self._next, self._closed_until) - now
 
@@ -71,9 +78,18 @@ class Pace:
             self.under_way -= 1
             if isinstance(error, TemporaryError) and not error.maybe_charged:
                 self._slow_down(began, error)
-            elif error is None:
+            elif error is None or isinstance(error, ModelError):
+                self._reached, self._refused = True, 0
                 self.limit = min(self.ceiling, self.limit + 1 / self.limit)
+            elif isinstance(error, SUSPECT) and not self._reached:
+                self._refused += 1
             self._changed.notify()
+
+    def forgive(self, requests: int) -> None:
+        """Give back the places of so many refused requests, whose refusal was their own."""
+        with self._changed:
+            self._refused = max(0, self._refused - requests)
+            self._changed.notify_all()
 
     def _slow_down(self, began: float, error: TemporaryError) -> None:
         now = time.monotonic()
