@@ -463,6 +463,38 @@ def test_a_text_that_is_no_utf8_is_given_up_to_there():
     assert read("text", ["Rhein é".encode()[:-1]])[:2] == ("Rhein ", IncompleteError)
 
 
+def framed(name, texts):
+    """A whole stream of those texts, as the family sends it."""
+    whole = "".join(texts)
+    if name == "openai-chat":
+        return events([*({"choices": [{"delta": {"content": text}}]} for text in texts), piece("", "stop")])
+    if name == "cohere":
+        words = ({"is_finished": False, "event_type": "text-generation", "text": text} for text in texts)
+        return b"".join(map(dumped, [*words, COHERE[-1]]))
+    if name == "lmi":
+        return dumped({"generated_text": whole})
+    records = [*map(token, texts), token("", whole)]
+    return events(records) if name == "tgi" else lined(records)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["openai-chat", "tgi", "lmi", "lmi, lines", "cohere"]),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1),
+    st.lists(st.integers(1, 60), min_size=1),
+    st.booleans(),
+)
+def test_no_text_is_lost(name, texts, sizes, stream):
+    """Whatever stands in it, and however it is cut."""
+    data, chunks = framed(name, texts), []
+    while data:
+        size = sizes[len(chunks) % len(sizes)]
+        chunks.append(data[:size])
+        data = data[size:]
+    stream = stream or name != "lmi"
+    assert read(name.partition(",")[0], chunks, stream=stream)[0] == "".join(texts)
+
+
 TAILS = st.sampled_from(
     [b"data: ", b"\n", b"{", b"}", b"[", b"]", b'"', b"\\", b"\\u", b"1", b",", b":", b"\xc3", b"NaN"]
 )
