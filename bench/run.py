@@ -4,6 +4,7 @@ The ratio of each pair is what counts; its median is printed with the medians of
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
@@ -11,7 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import batches
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -60,6 +64,17 @@ def table(url: str, aws: str | None) -> dict[str, tuple[list[str], list[str]]]:
     return pairs
 
 
+@contextlib.contextmanager
+def served(*program: str) -> Iterator[str]:
+    """Give the address of an endpoint in a process of its own."""
+    command = [sys.executable, str(HERE / program[0]), *program[1:]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as endpoint:
+        try:
+            yield endpoint.stdout.readline().decode().strip()
+        finally:
+            endpoint.terminate()
+
+
 def main() -> None:
     """Start the endpoint, time every pair against it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -71,13 +86,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "HOME": home}
         environ = {"PATH": os.environ["PATH"], **keys}
-        with subprocess.Popen([sys.executable, str(HERE / "endpoint.py")], stdout=subprocess.PIPE) as endpoint:
-            try:
-                url = endpoint.stdout.readline().decode().strip()
-                for name, (ours, theirs) in table(url, options.aws).items():
-                    print(f"| {name} | {pair(ours, theirs, environ, options.runs)} |", flush=True)
-            finally:
-                endpoint.terminate()
+        with served("endpoint.py") as url:
+            for name, (ours, theirs) in table(url, options.aws).items():
+                print(f"| {name} | {pair(ours, theirs, environ, options.runs)} |", flush=True)
+        print(f"\n{batches.HEADER}\n|---|--:|--:|--:|--:|--:|--:|--:|")
+        with served("patient_endpoint.py", str(batches.LATENCY)) as url:
+            for row in batches.rows(url, home, environ, max(1, options.runs // 4)):
+                print(row, flush=True)
     import decoding  # LangChain takes a second
 
     for row in decoding.rows():

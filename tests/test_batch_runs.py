@@ -388,6 +388,31 @@ def test_no_progress_on_a_pipe(serve, tmp_path, out):
     assert len(done.err.splitlines()) == 3
 
 
+SUBJECTS = (
+    "France Italy Spain Peru Chile Japan China India Egypt Kenya Ghana Greece Norway Sweden Poland Austria Cuba Brazil "
+    "Canada Mexico"
+)
+
+
+@pytest.mark.model
+def test_twenty_questions_of_the_built_in_model(tmp_path, out):
+    """Interrupted once and continued, without an endpoint in AWS."""
+    rows = tmp_path / "in.txt"
+    rows.write_text("".join(f"What is the capital of {name}?\n" for name in SUBJECTS.split()))
+    command = ["batch", str(rows), "-O", str(out), "-p", "local", "--max-tokens", "3", "--temperature", "0"]
+    with subprocess.Popen([SM_ASK, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: out.exists() and len(out.read_bytes().splitlines()) >= 2, 60)
+        code, _, _ = ended(process, signal.SIGINT)
+    kept = answers(out)
+    assert (code, len(kept) < 20) == (130, True)
+    done = run_process(*command, "--ordered", timeout=120)
+    found = answers(out)
+    assert (done.code, [row["id"] for row in found]) == (0, list(range(1, 21)))
+    assert all(row["answer"].strip() and row["finish_reason"] == "length" for row in found)
+    before = {row["id"]: row for row in kept}
+    assert all(before.get(row["id"], row) == row for row in found)
+
+
 KILLER = Path(__file__).with_name("batch_killer.py")
 
 
