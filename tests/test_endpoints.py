@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloud import IMAGE, Cloud
-from conftest import Result
+from conftest import SM_ASK, Result
 from server import Recorded, whole
+from terminal import on_terminal
 
 TO = ["--region", "us-west-2"]
 ARN = "arn:aws:sagemaker:us-west-2:111111111111:"
@@ -232,3 +233,12 @@ def test_names_cannot_drive_the_terminal(shown, cloud):
     done = shown("chat")
     assert done.code == 0
     assert not {"\x1b", "\x07", "\x9b"} & set(done.text)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_name_is_whole_on_a_narrow_terminal():
+    """However it is folded, it is all there to copy."""
+    shown = on_terminal(SM_ASK, "endpoints", *TO, columns=70)
+    flat = "".join(shown.text.split())
+    assert (shown.code, "…" in flat) == (0, False)
+    assert "ml.g5" in flat

@@ -25,7 +25,9 @@ def show(out: Output, columns: Sequence[str], rows: Sequence[Mapping[str, Any]],
     import rich.console  # 60 ms
     import rich.table
 
-    table = rich.table.Table(*columns, box=None, pad_edge=False)
+    # A name that is cut cannot be copied.
+    whole = [rich.table.Column(column, overflow="fold") for column in columns]
+    table = rich.table.Table(*whole, box=None, pad_edge=False)
     for line in lines:
         table.add_row(*line)
     rich.console.Console(markup=False, emoji=False, highlight=False).print(table)
