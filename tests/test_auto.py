@@ -168,6 +168,12 @@ class TestFindingOut:
         assert json.loads(asks("--target-variant", variant, "--json").out)["handler"] == handler
         assert calls(cloud) == DESCRIBES
 
+    def test_a_variant_that_is_not_there(self, asks, cloud):
+        two_variants(cloud)
+        done = asks("--target-variant", "three")
+        assert (done.code, bodies(cloud)) == (5, [])
+        assert "hint: --target-variant names one of: one, two\n" in done.err
+
     def test_variants_that_differ(self, asks, cloud):
         two_variants(cloud)
         done = asks()

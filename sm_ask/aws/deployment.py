@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sm_ask.aws.control import MissingError
 from sm_ask.errors import SmAskError
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def behind(control: Control, target: Target) -> list[Part]:
     endpoint = control.call("DescribeEndpoint", EndpointName=target.endpoint)
     variants = endpoint.get("ProductionVariants", [])
     wanted = [variant for variant in variants if target.variant in (None, variant["VariantName"])]
+    if not wanted and target.variant:
+        hint = f"--target-variant names one of: {', '.join(variant['VariantName'] for variant in variants)}"
+        raise MissingError(f"the endpoint {target.endpoint} has no variant {target.variant}", hint=hint)
     try:
         models = models_of(config(control, endpoint))
     except SmAskError:
