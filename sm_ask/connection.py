@@ -199,7 +199,7 @@ def _connection(setup: Setup, named: Handler | None, tell: Callable[[str], None]
     if setup.client is not None:
         from sm_ask.aws.borrowed import borrow
 
-        client, chooser = borrow(setup.client, settings.region), Chooser(named)
+        client, chooser = borrow(setup.client, access_to(setup)), Chooser(named)
     else:
         from sm_ask.aws.session import enter
 

@@ -96,6 +96,24 @@ def test_a_session_makes_one(serve, library, monkeypatch):
     assert "Credential=AKIATESTTESTTESTTEST/" in server.requests[0].headers["authorization"]
 
 
+def test_a_session_takes_the_address_that_is_given(serve):
+    server = serve(says(chat_stream("Hello")))
+    assert answer(boto3.Session(), region="eu-west-1", endpoint_url=server.url)[0].text == "Hello"
+
+
+def test_an_account_that_cannot_be_checked_is_not_asked(serve):
+    server = serve(DOWN)
+    with pytest.raises(ConfigError, match="expect_account"):
+        answer(client(server), expect_account="123456789012")
+    assert not server.requests
+
+
+def test_a_signed_request_does_not_travel_in_clear():
+    lent = boto3.client("sagemaker-runtime", region_name="us-west-2", endpoint_url="http://example.com", **KEYS)
+    with pytest.raises(ConfigError, match="in clear"):
+        answer(lent)
+
+
 def test_a_session_without_a_region():
     with pytest.raises(ConfigError, match="region"):
         answer(boto3.Session())

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.client import BaseClient
 
+from sm_ask.aws import settings
 from sm_ask.aws.failures import translated
 from sm_ask.aws.loader import SERVICE
 from sm_ask.aws.session import prepare
 from sm_ask.errors import ConfigError
 
+if TYPE_CHECKING:
+    from sm_ask.aws.session import Access
 
-def borrow(lent: object, region: str | None = None) -> BaseClient:
+
+def borrow(lent: object, access: Access) -> BaseClient:
     """Give a copy of a client: its keys, address, certificates, connections and event handlers, without its retries.
 
-    The client itself stays as it is. A session of boto3 or botocore makes one first. ConfigError for anything else.
+    The client itself stays as it is. A session of boto3 or botocore makes one first. ConfigError for anything else, and
+    for what ``access`` demands and a client does not tell.
     """
-    client = _client(lent, region)
+    if access.expect_account:
+        hint = "compare it with sts.get_caller_identity() of the session that the client is from"
+        raise ConfigError("expect_account cannot be checked for a client of your own", hint=hint)
+    client = _client(lent, access)
+    settings.checked_url(client.meta.endpoint_url, "of the client", allow_http=access.allow_http)
     service = client.meta.service_model.service_id.hyphenize()
     if client.meta.service_model.service_name != SERVICE:
         raise ConfigError(f"the client is one of {service}, not of {SERVICE}")
@@ -45,14 +54,15 @@ def _copied(client: Any, events: object) -> BaseClient:  # noqa: ANN401 - what a
     return mine  # type: ignore[no-any-return]
 
 
-def _client(lent: Any, region: str | None) -> BaseClient:  # noqa: ANN401 - whatever the caller has
+def _client(lent: Any, access: Access) -> BaseClient:  # noqa: ANN401 - whatever the caller has
     if isinstance(lent, BaseClient):
         return lent
     with translated(bad_value=ConfigError):
         if isinstance(lent, botocore.session.Session):
-            return lent.create_client(SERVICE, region_name=region)
+            return lent.create_client(SERVICE, region_name=access.region, endpoint_url=access.endpoint_url)
         # boto3 itself is slow to import, and whoever has a session of it has done that.
         if any(kind.__module__ == "boto3.session" for kind in type(lent).__mro__):
-            return lent.client(SERVICE, region_name=region)  # type: ignore[no-any-return]
+            client: BaseClient = lent.client(SERVICE, region_name=access.region, endpoint_url=access.endpoint_url)
+            return client
     hint = f'such as boto3.client("{SERVICE}"), or a boto3.Session'
     raise ConfigError(f"{type(lent).__name__} is no client of boto3", hint=hint)
