@@ -147,6 +147,8 @@ class Connection(NamedTuple):
 
 
 def _heard(runtime: Runtime, handler: Handler) -> Runtime:
+    if not handler.custom_attributes:
+        return runtime
     attributes = ";".join(filter(None, (handler.custom_attributes, runtime.target.custom_attributes)))
     return runtime._replace(target=runtime.target._replace(custom_attributes=attributes or None))
 

@@ -81,7 +81,7 @@ Script: TypeAlias = Callable[[Conversation], None]
 class Server:
     """Answers request after request with the next script, and with the last one for ever."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, raw: bool = False) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0, raw: bool = False) -> None:
         """With ``raw``, the first script has each connection as it comes, and no request is read."""
         self.tls, self.raw = tls, raw
         self.scripts = list(scripts)
@@ -90,7 +90,7 @@ class Server:
         self.conversations: list[Conversation] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from batches import WHOLE, answers, echo, invocations, questions, replies, started
 
-from cloud import Cloud
+from cloud import ROLE, Cloud
 from conftest import SM_ASK, at, run_process
 from server import Server, chat_whole, failing
 from terminal import Terminal
@@ -133,10 +134,27 @@ def test_what_every_row_would_share(cli, serve, tmp_path, out, fault):
 
 
 def test_nobody_listens(cli, tmp_path, out):
+    """Each row is tried again for a while, and none is marked as failed."""
     rows = questions(tmp_path / "in.jsonl", 20)
-    to = ["-e", "ep", "--region", "us-west-2", "--endpoint-url", "http://127.0.0.1:9", "--retries", "0"]
+    to = ["-e", "ep", "--region", "us-west-2", "--endpoint-url", "http://127.0.0.1:9", "--retries", "2"]
+    began = time.monotonic()
     done = cli("batch", str(rows), "-O", str(out), *to)
     assert (done.code, out.exists()) == (8, False)
+    assert "tried 3 times" in done.err
+    assert time.monotonic() - began < 30
+
+
+def test_an_endpoint_that_listens_after_a_while(tmp_path, out):
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    to = ["-e", "ep", "--region", "us-west-2", "--endpoint-url", f"http://127.0.0.1:{port}"]
+    rows = questions(tmp_path / "in.jsonl", 10)
+    command = [SM_ASK, "batch", str(rows), "-O", str(out), *WHOLE, *to]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(1.5)
+        with Server(echo(), port=port):
+            process.communicate(timeout=60)
+    assert (process.returncode, len(answers(out))) == (0, 10)
 
 
 def test_a_few_refused_rows_are_their_own_fault(cli, serve, tmp_path, out):
@@ -164,17 +182,20 @@ def test_credentials_that_end_in_mid_batch(cli, serve, tmp_path, out):
 
 
 def test_credentials_that_are_renewed_in_mid_batch(cli, monkeypatch, tmp_path, out):
-    """Row K20: one renewal for all workers, and no row fails."""
+    """Row K20: each renewal is one call for all workers, and no row fails."""
     cloud = Cloud()
+    cloud.lifetime = 1.5
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
-    rows = questions(tmp_path / "in.jsonl", 60)
-    role = ["--role-arn", "arn:aws:iam::123456789012:role/deep", "--no-cache"]
+    rows = questions(tmp_path / "in.jsonl", 50)
+    to = ["-e", "ep", "--region", "us-west-2", "--handler", "openai-chat", "--role-arn", ROLE, "--no-cache"]
+    began = time.monotonic()
     try:
-        done = cli("batch", str(rows), "-O", str(out), *role, "-e", "ep", "--region", "us-west-2")
-        assert (done.code, len(answers(out))) == (0, 60)
-        assert len(cloud.calls("AssumeRole")) == 1
+        done = cli("batch", str(rows), "-O", str(out), *to, "--rate", "20/s")
     finally:
         cloud.close()
+    assert (done.code, len(answers(out))) == (0, 50)
+    assert 2 <= len(set(cloud.keys())) <= len(cloud.calls("AssumeRole"))
+    assert len(cloud.calls("AssumeRole")) <= 2 + 2 * (time.monotonic() - began)
 
 
 def ended(process, *numbers, after=0.0):

@@ -24,6 +24,9 @@ class Calls:
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - botocore makes its clients at run time
         """Call with that client."""
         self._client = client
+        # It looks at each response for the sake of a second try, which there is none of.
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
         self._drafts: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def make(self, operation: str, parameters: Mapping[str, Any], *, timeout: float) -> Any:  # noqa: ANN401 - likewise

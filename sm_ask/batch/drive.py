@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.batch import record
 from sm_ask.batch.breaker import Breaker
-from sm_ask.batch.pace import SUSPECT
+from sm_ask.batch.pace import is_refusal
 from sm_ask.batch.run import groups
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def drive(
         for group in found:
             own = breaker.sift(order.sorted(group) if order else group)
             book.write(own)
-            pace.forgive(sum(isinstance(outcome.result, SUSPECT) for outcome in own))
+            pace.forgive(sum(is_refusal(outcome.result) for outcome in own))
             pace.stopped = pace.stopped or breaker.error is not None
             if not watch():
                 break

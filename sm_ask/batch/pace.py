@@ -20,6 +20,11 @@ _LONGEST_HOLD = 60.0
 SUSPECT = (RefusedError, NetworkError)
 
 
+def is_refusal(error: object) -> bool:
+    """Tell a failure that may be every row's, and that no other try will mend."""
+    return isinstance(error, SUSPECT) and not error.retryable
+
+
 class StoppedError(SmAskError):
     """The batch is ending, and the request was not sent; nobody is told of it."""
 
@@ -81,7 +86,7 @@ class Pace:
             elif error is None or isinstance(error, ModelError):
                 self._reached, self._refused = True, 0
                 self.limit = min(self.ceiling, self.limit + 1 / self.limit)
-            elif isinstance(error, SUSPECT) and not self._reached:
+            elif is_refusal(error) and not self._reached:
                 self._refused += 1
             self._changed.notify()
 

@@ -22,6 +22,7 @@ _FIELD = re.compile(r"\{([^\W\d]\w*)\}")
 #: Of an OpenAI batch file: what the endpoint decides, and what has no place in a row.
 _NOT_OPTIONS = ("messages", "model", "stream", "stream_options", "user")
 #: What a tool answered belongs to a conversation that no row holds whole.
+_SORTED = json.JSONEncoder(sort_keys=True, default=repr)
 _ROLES = {role: role for role in get_args(Role) if role != "tool"} | {"developer": "system"}
 
 
@@ -119,8 +120,7 @@ def faulty(fields: Mapping[str, Any] | None, number: int, fault: InputError) -> 
 
 def digest(value: object) -> str:
     """Give 14 hexadecimal digits that another value does not have."""
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, default=repr)
-    return blake2b(text.encode(), digest_size=7).hexdigest()
+    return blake2b(_SORTED.encode(value).encode(), digest_size=7).hexdigest()
 
 
 def _one_answer(params: dict[str, Any]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _json_lines(lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = _STRICT.decode(text)
     except RecursionError as error:
         raise InputError("it is nested too deeply") from error
     except json.JSONDecodeError as error:
@@ -184,6 +184,9 @@ def _object(text: str) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _plain_lines(lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:

@@ -146,6 +146,9 @@ def batch(
 
 
 def _check_output(rows: str, options: BatchOptions) -> None:
+    if options.as_json or options.dry_run:
+        # It raises OutputError where stdout is closed, before anything is paid for.
+        Output()
     if options.output is None:
         if not options.dry_run:
             raise UsageError("there is no output", hint="name one with --output FILE, or - for stdout")

@@ -51,7 +51,7 @@ def progress_line(facts: Mapping[str, Any], under_way: int) -> str:
     if facts["rows_per_s"]:
         parts.append(f"{facts['rows_per_s']:.1f} rows/s")
         parts.append(f"{_about(facts)}{facts['tokens_per_s']:,.0f} tok/s")
-        parts.append(f"{span(facts['pending'] / facts['rows_per_s'])} left")
+        parts.append(f"{span(round(facts['pending'] / facts['rows_per_s']))} left")
     return " · ".join(parts)
 
 
