@@ -106,7 +106,11 @@ _SCHEMAS = (
     _Schema("must contain prompt, inputs,? or messages", "an LMI container", ("lmi", "openai-chat")),
     _Schema("exactly one of the input fields", "an MLflow container", ("mlflow",)),
     _Schema(r"\btext_inputs\b", "an older JumpStart container", ("jumpstart-text2text", "jumpstart-textgeneration")),
-    _Schema(r"\btext_input\b", "a Triton container", ("triton",)),
+    _Schema(
+        r"(?:missing|parse|attribute|expected)\b.{0,60}\btext_input\b|\btext_input\b.{0,40}(?:missing|required)",
+        "a Triton container",
+        ("triton",),
+    ),
     _Schema("any variant of untagged enum", "a TGI container that misses a field, or finds one of another type"),
     _Schema(
         r"text input must be of type|can only concatenate str \(not .{0,3}dict",

@@ -159,7 +159,17 @@ def test_a_megabyte_takes_no_time(part):
     assert time.perf_counter() - began < 3
 
 
-@pytest.mark.parametrize("text", ["", "CUDA out of memory", "Model is overloaded", "'gpt_neox'", "`temperature` <= 0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "CUDA out of memory",
+        "Model is overloaded",
+        "'gpt_neox'",
+        "`temperature` <= 0",
+        "input 'text_input' of no model",
+    ],
+)
 def test_another_cause_has_none(text):
     error = complaints.error("it failed", text, refused=True)
     assert type(error) is ModelError
