@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import SM_ASK
+from conftest import SM_ASK, run_process
+from server import chat_stream, says
 from sm_ask import strict_yaml
 from sm_ask.chat import Finish, Message, Request, Text, Usage
 from sm_ask.errors import ConfigError, IncompleteError, InputError, ModelError, SmAskError, UnusableError, UsageError
@@ -438,6 +439,19 @@ def test_nothing_is_imported_from_the_working_directory(start, tmp_path):
     done = subprocess.run(arguments, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3
     assert "No module named 'mine'" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_profiles_file_in_the_working_directory_says_nothing(tmp_path, serve):
+    """Row C10: neither its handler nor its address counts; who means it names it with --config."""
+    code = tmp_path / "mine.py"
+    code.write_text(f"open('ran', 'w')\n{NOTEBOOK}")
+    settings = f"default: a\nprofiles:\n  a: {{handler: '{code}:ContentHandler', endpoint_url: http://127.0.0.1:1}}\n"
+    for name in ("profiles.yaml", ".sm-ask/profiles.yaml", "sm-ask/profiles.yaml", ".config/sm-ask/profiles.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(settings)
+    done = run_process("prompt", "hi", server=serve(says(chat_stream("Hello"))), cwd=tmp_path)
+    assert (done.code, done.text, done.err) == (0, "Hello\n", "")
     assert not (tmp_path / "ran").exists()
 
 
