@@ -69,6 +69,9 @@ def _translated(token: re.Match[str]) -> str:
         return fixed[kind]
     if kind == "set":
         return _set(token["set"], negated=bool(token["negated"]))
+    if token["plain"] in ("[", "\\"):
+        # To git, a set without an end matches nothing, and neither does an escape of nothing.
+        return "(?!)"
     return re.escape(token["escaped"] or token["plain"] or "")
 
 

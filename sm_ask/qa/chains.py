@@ -85,7 +85,8 @@ def map_rerank(work: Work, passages: Sequence[Passage]) -> Calls:
 
 
 _SCORE = re.compile(
-    r"\W*\b(?:score|rating|confidence)\b\W*(\d{1,3})(?:\s*(?:/\s*100|%|out of 100|points?))?\W*\Z", re.IGNORECASE
+    r"[\s*_(\[-]*\b(?:score|rating|confidence)\b\W*(\d{1,3})(?:\s*(?:/\s*100|%|out of 100|points?))?\W*\Z",
+    re.IGNORECASE,
 )
 _UNSCORED = 50
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: No token has more characters than that, in what people write.
 _MOST_PER_TOKEN = 40
+#: Passages with less than that of the best one's score confuse more than they help.
+_SHARE = 0.5
 _READ_ALL = "--chain map-reduce reads all"
 
 
@@ -50,7 +52,7 @@ def _everything(work: Work, library: Library) -> Sequence[Passage] | None:
 
 
 def _best(work: Work, library: Library) -> Sequence[Passage]:
-    found = library.search(work.question, work.settings.passages)
+    found = library.search(work.question, work.settings.passages, _SHARE)
     if not found and work.settings.strict:
         why = "none of the question's words stands in them"
         raise NotInDocumentsError(f"the documents do not hold the answer: {why}", maybe_charged=False)

@@ -26,6 +26,11 @@ class Checked(NamedTuple):
     faults: tuple[str, ...]
 
 
+def bare(text: str) -> str:
+    """Give a text without its citations."""
+    return _CITATION.sub("", text)
+
+
 def check(text: str, passages: Mapping[int, Passage]) -> Checked:
     """Take citations of passages that do not exist out of an answer, and look for its quotations in the passages."""
     cited: list[int] = []
@@ -43,9 +48,7 @@ def check(text: str, passages: Mapping[int, Passage]) -> Checked:
 
     cleaned = _CITATION.sub(kept, text)
     quotes, unquoted = _quotations(cleaned, passages)
-    faults = [
-        f"the answer cites [{number}], which is no passage; that is taken out" for number in dict.fromkeys(unknown)
-    ]
+    faults = [f"[{number}] is no passage, and is taken out of the answer" for number in dict.fromkeys(unknown)]
     faults += [f"the answer quotes {quote!r}, which stands in no passage" for quote in unquoted]
     if not cited:
         faults.append("the answer cites no passage, so what it rests on is not known")
@@ -58,8 +61,8 @@ def _numbers(text: str) -> list[int]:
     for part in re.split(r"[,;]", text):
         first, *rest = (int(number) for number in re.findall(r"\d+", part))
         # A range of passages, unless it is one that nobody can mean.
-        last = rest[-1] if rest and first <= rest[-1] <= first + 100 else first
-        numbers += range(first, last + 1)
+        meant = rest and first <= rest[-1] <= first + 100
+        numbers += range(first, rest[-1] + 1) if meant else [first, *rest]
     return numbers
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sm_ask.qa.chains import Calls, Result
     from sm_ask.qa.library import Library
+    from sm_ask.qa.passages import Passage
     from sm_ask.qa.settings import Chain, Settings
 
 
@@ -106,12 +107,22 @@ def _answered(work: Work, library: Library, asker: Asker) -> Grounded:
     if result.answer is None:
         return Grounded(total._replace(text=_SILENT), (), len(answers), chain)
     if not work.settings.cite:
-        return Grounded(total, tuple(passage.source() for passage in result.passages.values()), len(answers), chain)
+        return Grounded(total, _sources(work, chain, total.text, result), len(answers), chain)
     # The plain path cites nothing.
     from sm_ask.qa import citations
 
     checked = citations.check(total.text, result.passages)
     return Grounded(total._replace(text=checked.text), checked.sources, len(answers), chain, checked.faults)
+
+
+def _sources(work: Work, chain: Chain, text: str, result: Result) -> tuple[Source, ...]:
+    passages: Iterable[Passage] = result.passages.values()
+    if chain == "retrieve":
+        # A document that was read whole has no better place in it.
+        from sm_ask.qa import evidence
+
+        passages = evidence.by_support(work.question, text, passages)
+    return tuple(passage.source() for passage in passages)
 
 
 _SILENT = "The documents do not hold the answer."
@@ -171,11 +182,12 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 def _insist(work: Work, result: Result, total: Answer) -> None:
     """Raise NotInDocumentsError where an answer does not rest on the passages."""
     # The plain path insists on nothing.
-    from sm_ask.qa import evidence
+    from sm_ask.qa import citations, evidence
 
     why: str | None = "no passage says anything about it"
     if result.answer is not None:
-        why = evidence.missing(work.question, total.text, result.passages.values())
+        text = citations.bare(total.text) if work.settings.cite else total.text
+        why = evidence.missing(work.question, text, result.passages.values())
     if why:
         error = NotInDocumentsError(f"the documents do not hold the answer: {why}")
         error.attempts = total.attempts

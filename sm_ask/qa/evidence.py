@@ -55,6 +55,18 @@ def missing(question: str, text: str, passages: Iterable[Passage]) -> str | None
     return None
 
 
+def by_support(question: str, text: str, passages: Iterable[Passage]) -> list[Passage]:
+    """Put the passages first that hold most of an answer's words, and then most of the question's."""
+    asked = set(terms(question))
+    added = set(terms(text)) - asked
+
+    def support(passage: Passage) -> int:
+        held = set(_words(passage.text))
+        return 2 * len(held & added) + len(held & asked)
+
+    return sorted(passages, key=support, reverse=True)
+
+
 def _holds(index: Index, term: str) -> bool:
     other = _SPELLED.get(term) or _DIGITS.get(term)
     return index.holds(term) or (other is not None and index.holds(other))

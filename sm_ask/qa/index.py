@@ -27,8 +27,8 @@ _ADD = "INSERT INTO passages (path, text, first, last, page, title) VALUES (?, ?
 _ADD_WORDS = "INSERT INTO words (rowid, head, body) VALUES (?, ?, ?)"
 # Where a passage is from says a little of what it is about.
 _SEARCH = """
-SELECT id, path, text, first, last, page, title FROM words JOIN passages ON passages.id = words.rowid
-WHERE words MATCH ? ORDER BY bm25(words, 0.5, 1.0), words.rowid LIMIT ?"""
+SELECT id, path, text, first, last, page, title, bm25(words, 0.5, 1.0) AS score
+FROM words JOIN passages ON passages.id = words.rowid WHERE words MATCH ? ORDER BY score, words.rowid LIMIT ?"""
 _HOLDS = "SELECT 1 FROM words WHERE words MATCH ? LIMIT 1"
 _AFTER = "SELECT id, path, text, first, last, page, title FROM passages WHERE id > ? ORDER BY id LIMIT ?"
 
@@ -64,13 +64,15 @@ class Index:
                 self._database.execute(_ADD_WORDS, (number, *_words(passage)))
             self._database.execute("COMMIT")
 
-    def search(self, terms: Iterable[str], limit: int) -> list[Passage]:
-        """Give the passages that hold any of the terms, the best one first."""
+    def search(self, terms: Iterable[str], limit: int, share: float = 0.0) -> list[Passage]:
+        """Give the passages that hold any of the terms, the best one first, and those with a share of its score."""
         query = " OR ".join(f'"{term}"' for term in terms)
         if not query:
             return []
         with self._lock:
-            return [_passage(row) for row in self._database.execute(_SEARCH, (query, limit))]
+            rows = self._database.execute(_SEARCH, (query, limit)).fetchall()
+        # SQLite's scores are below zero, the best one the lowest.
+        return [_passage(row[:-1]) for row in rows if row[-1] <= rows[0][-1] * share]
 
     def holds(self, term: str) -> bool:
         """Tell whether a word stands in any passage, in whatever form."""
@@ -91,12 +93,13 @@ class Index:
 
 def _words(passage: Passage) -> tuple[str, str]:
     """Give what is searched of a passage: where it is from, and its text."""
-    head, body = (
-        apart(text if text.isascii() else text.encode(errors="replace").decode())
-        for text in (f"{passage.path} {passage.title}", passage.text)
-    )
-    names = "" if is_prose(passage.path) else spoken(body)
-    return head, f"{body} {names}" if names != body else body
+    head, body = _searchable(f"{passage.path} {passage.title}"), _searchable(passage.text)
+    names = body if is_prose(passage.path) else spoken(body)
+    return head, body if names == body else f"{body} {names}"
+
+
+def _searchable(text: str) -> str:
+    return text if text.isascii() else apart(text.encode(errors="replace").decode())
 
 
 # Bytes, as a file's name may hold what is no text.

@@ -48,11 +48,14 @@ class Library:
         self.read()
         return sum(count(passage.text) for passage in self.whole() or self.passages())
 
-    def search(self, question: str, limit: int) -> list[Passage]:
-        """Give the passages that say most about the question, the best one first."""
+    def search(self, question: str, limit: int, share: float = 0.0) -> list[Passage]:
+        """Give the passages that say most about the question, the best one first, by the words that they share.
+
+        Those that do not reach a share of its score are left out.
+        """
         from sm_ask.qa.words import terms
 
-        return self._indexed().search(terms(question), limit)
+        return self._indexed().search(terms(question), limit, share)
 
     def read(self) -> None:
         """Read the documents, if they have not been; InputError where there is none."""

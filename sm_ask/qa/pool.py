@@ -35,7 +35,13 @@ def _parallel(
     function: Callable[[_Item], _Result], items: Sequence[_Item], workers: int, done: Callable[[int], None]
 ) -> list[_Result]:
     ended: queue.SimpleQueue[tuple[int, _Result | BaseException]] = queue.SimpleQueue()
-    stopped = _start(lambda number: ended.put((number, _outcome(function, items[number]))), len(items), workers)
+
+    def work(number: int) -> bool:
+        outcome = _outcome(function, items[number])
+        ended.put((number, outcome))
+        return not isinstance(outcome, BaseException)
+
+    stopped = _start(work, len(items), workers)
     results: dict[int, _Result] = {}
     try:
         while len(results) < len(items):
@@ -49,8 +55,8 @@ def _parallel(
     return [results[number] for number in range(len(items))]
 
 
-def _start(work: Callable[[int], None], count: int, workers: int) -> threading.Event:
-    """Do the numbered work in threads; give what stops them from beginning more of it."""
+def _start(work: Callable[[int], bool], count: int, workers: int) -> threading.Event:
+    """Do the numbered work in threads until some of it fails; give what stops them from beginning more."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(count):
         waiting.put(number)
@@ -59,7 +65,8 @@ def _start(work: Callable[[int], None], count: int, workers: int) -> threading.E
     def run() -> None:
         with contextlib.suppress(queue.Empty):
             while not stopped.is_set():
-                work(waiting.get_nowait())
+                if not work(waiting.get_nowait()):
+                    stopped.set()
 
     for _ in range(min(workers, count)):
         threading.Thread(target=run, daemon=True).start()

@@ -25,6 +25,7 @@ _UNDERLINE = re.compile(r"([=\-~^\"'*+#.])\1{2,}\s*$")
 _LEVELS = {"=": 1, "-": 2, "~": 3}
 _FENCES = ("```", "~~~")
 _SENTENCE = re.compile("(?<=[.!?\u2026])[\"'\u201d\u2019)\\]]*\\s+|(?<=[\u3002\uff01\uff1f])")
+_ENDS = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _LINE = re.compile(r"(?<=\n)")
 _WORD = re.compile(r"\s+")
 _LONGEST_HEADING = 120
@@ -172,35 +173,45 @@ class _Cutter:
 
 def _rows(document: Document, lines: Sequence[str], size: int) -> Iterator[Passage]:
     """Yield groups of a table's rows; the first row, which names the columns, is the title of all but the first."""
-    title, first, tokens, quotes = "", 0, 0, 0
-    for number, line in enumerate(lines):
-        quotes += line.count('"')
-        tokens += estimate(line) + 1
-        # A cell in quotation marks may hold line ends.
-        full = tokens > size and not quotes % 2
-        if not full and number + 1 < len(lines):
-            continue
-        text = "\n".join(lines[first : number + 1]).strip("\r\n")
+    title, start, tokens = "", 0, 0
+
+    def passage(end: int) -> Iterator[Passage]:
+        text = "\n".join(lines[start:end]).strip("\r\n")
+        found = Passage(document.path, text, document.lines(start, end - 1), document.page, title)
         if text.strip():
-            passage = Passage(document.path, text, document.lines(first, number), document.page, title)
-            yield from [passage] if tokens <= 2 * size else smaller(passage, size)
-        title, first, tokens = title or lines[0].strip(), number + 1, 0
+            yield from [found] if tokens <= size else smaller(found, size)
+
+    for first, end in _records(lines):
+        more = estimate("\n".join(lines[first:end])) + 1
+        if tokens and tokens + more > size:
+            yield from passage(first)
+            title, start, tokens = title or lines[0].strip(), first, 0
+        tokens += more
+    yield from passage(len(lines))
+
+
+def _records(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield where each row of a table begins and ends; a cell in quotation marks may hold line ends."""
+    first, quotes = 0, 0
+    for number, line in enumerate(lines, start=1):
+        quotes += line.count('"')
+        if not quotes % 2 or number == len(lines):
+            yield first, number
+            first, quotes = number, 0
 
 
 def _spans(text: str, size: int, *, overlap: bool) -> Iterator[tuple[int, int]]:
     """Yield where the pieces of a text begin and end: whole sentences where they fit, else lines, words, anything."""
     pieces = list(_pieces(text, 0, size, (_SENTENCE, _LINE, _WORD) if overlap else (_LINE, _WORD)))
-    start, tokens = 0, 0
+    start = 0
     for number, (begin, end) in enumerate(pieces):
-        more = estimate(text[begin:end])
-        if tokens and tokens + more > size:
+        if begin > start and estimate(text[start:end]) > size:
             yield start, begin
-            before = pieces[number - 1]
-            last = estimate(text[slice(*before)])
-            # The sentence before belongs to both, where it leaves room for more than itself.
-            kept = overlap and before[0] > start and last <= size // 4 and last + more <= size
-            start, tokens = (before[0], last) if kept else (begin, 0)
-        tokens += more
+            before = pieces[number - 1][0]
+            sentence = text[before:begin]
+            # A sentence before the cut belongs to both pieces, where it leaves room for more than itself.
+            kept = overlap and start < before and sentence.rstrip().endswith(_ENDS) and estimate(sentence) <= size // 4
+            start = before if kept and estimate(text[before:end]) <= size else begin
     yield start, len(text)
 
 
