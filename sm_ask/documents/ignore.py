@@ -52,7 +52,7 @@ def _rule(line: str) -> Rule | None:
 
 _TOKENS = re.compile(
     r"(?P<start>^\*\*/)|(?P<middle>/\*\*(?=/))|(?P<end>/\*\*$)|(?P<stars>\*+)|(?P<one>\?)"
-    r"|\[(?P<negated>[!^]?)(?P<set>\]?(?:\[:\w+:\]|\\.|[^\]])*)\]|\\(?P<escaped>.)|(?P<plain>.)",
+    r"|\[(?P<negated>[!^]?)(?P<set>\]?(?:\[:\w+:\]|\\.|[^\]\\])*)\]|\\(?P<escaped>.)|(?P<plain>.)",
     re.DOTALL,
 )
 _CLASSES = {"alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "digit": "0-9", "lower": "a-z", "upper": "A-Z", "space": r"\s"}
@@ -77,7 +77,7 @@ def _translated(token: re.Match[str]) -> str:
 
 def _set(members: str, *, negated: bool) -> str:
     inner = re.sub(r"\[:(\w+):\]", lambda name: _CLASSES.get(name[1], ""), members)
-    inner = re.sub(r"\\(.)|([\[\]^&~|\\])", lambda found: "\\" + (found[1] or found[2]), inner)
+    inner = re.sub(r"\\(.)|([\[\]^&~|\\])", lambda found: re.escape(found[1] or found[2]), inner)
     try:
         re.compile(f"[{inner}]")
     except re.error:

@@ -57,7 +57,7 @@ def map_reduce(work: Work, passages: Sequence[Passage]) -> Calls:
             raise too_large(work.budget, work.call("reduce", notes[:2]).tokens)
         answers = yield rounds
         notes = [Passage("notes", found.text.strip()) for found in answers]
-    [answer] = yield [rounds[0]._replace(final=True)]
+    [answer] = yield [rounds[0]._replace(final=True, limit=None)]
     return Result(answer, {number: passage for call, _ in told for number, passage in call.numbered.items()})
 
 

@@ -23,8 +23,8 @@ _OURS: Mapping[Step, Prompt] = {
     "refine": prompts.refine,
     "rate": prompts.rate,
 }
-#: So many notes fit into one prompt at least.
-_NOTES = 4
+#: A note may have that part of a prompt, so that several fit into one, even where they are counted from above.
+_NOTES = 6
 #: Other names of the token limit, which are the container's own affair.
 _FOREIGN_LIMITS = {"max_new_tokens", "max_completion_tokens", "max_tokens_to_sample"}
 #: A name and a title for which there is room beside a passage.
@@ -72,7 +72,7 @@ class Work(NamedTuple):
     def _limit(self, step: Step) -> int | None:
         """Keep notes so short that several of them fit into the prompt that puts them together."""
         most = self.budget.prompt // _NOTES
-        return most if step == "map" and self.budget.answer > most else None
+        return most if step in ("map", "reduce") and self.budget.answer > most else None
 
     def request(self, call: Call) -> Request:
         """Give the request of a call."""
