@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sm_ask.ask import Pause
-from sm_ask.batch.pace import Gate, Pace, StoppedError
+from sm_ask.batch.pace import Gate, Pace, StoppedError, is_refusal
 from sm_ask.batch.record import Outcome
 from sm_ask.chat import Answer
 from sm_ask.errors import InputError, SmAskError, UnusableError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     #: Gives what became of a row; StoppedError where the end came first.
     Asking: TypeAlias = "Callable[[Row], Outcome]"
+
+#: Seconds after which a worker that waits looks whether there is anything to wait for.
+_LOOK = 1.0
 
 
 class _Done(NamedTuple):
@@ -52,6 +55,8 @@ def outcomes(
     """
     pace = Pace(workers, rate)
     for group in groups(rows, Asker(connection, pace, shelf).ask, pace, workers):
+        # Whoever takes the outcomes sees for himself whether all are refused.
+        pace.forgive(sum(is_refusal(outcome.result) for outcome in group))
         yield from group
 
 
@@ -121,7 +126,7 @@ def groups(
                     failure = failure or one.error
                     pace.stopped = pace.stopped or failure is not None
     finally:
-        pace.stopped = True
+        pace.stopped = supply.closed = True
     if failure is not None:
         raise failure
 
@@ -138,9 +143,10 @@ def _taken(done: SimpleQueue[_Done | _Ended], tick: float | None) -> list[_Done 
 
 
 class _Supply:
-    """Gives each worker the next row."""
+    """Gives each worker the next row, until nobody takes outcomes any more."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
+        self.closed = False
         self._rows = iter(rows)
         self._lock = threading.Lock()
 
@@ -156,7 +162,8 @@ def _work(supply: _Supply, ask: Asking, pace: Pace, done: SimpleQueue[_Done | _E
     try:
         while not pace.stopped and (row := supply.next()) is not None:
             done.put(_Done(ask(row), worker))
-            worker.acquire()
+            while not worker.acquire(timeout=_LOOK) and not supply.closed:
+                pass
     except StoppedError:
         pass
     except BaseException as error:  # noqa: BLE001 - it is raised where the outcomes are taken

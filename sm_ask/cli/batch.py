@@ -62,7 +62,7 @@ class BatchOptions(NamedTuple):
     output: Annotated[
         str | None, typer.Option("--output", "-O", help="The output, which is continued; - is stdout.")
     ] = None
-    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="How many rows are asked at once.")] = 8
+    concurrency: Annotated[int, typer.Option(min=1, max=512, help="How many rows are asked at once.")] = 8
     rate: Annotated[
         float | None, typer.Option(parser=_rate, metavar="N/s", help="The most requests in a second, or 100/m.")
     ] = None
@@ -131,7 +131,9 @@ def batch(
     """
     settled = settle(call)
     retries = _RETRIES if settled.settings.retries is None else settled.settings.retries
-    setup = settled._replace(settings=settled.settings._replace(retries=retries), connections=options.concurrency)
+    # One after the other, too, they are many: the endpoint is opened for more than one question.
+    connections = max(options.concurrency, 2)
+    setup = settled._replace(settings=settled.settings._replace(retries=retries), connections=connections)
     form = options.form(setup)
     _check_output(rows, options)
     with contextlib.ExitStack() as stack:
