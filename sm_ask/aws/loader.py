@@ -12,6 +12,11 @@ CONTROL = "sagemaker"
 #: Which services may be spoken to: the runtime, what knows of endpoints, where documents lie, and those that
 #: credentials come from.
 SERVICES = (SERVICE, CONTROL, "s3", "sts", "sso", "sso-oidc", "signin")
+#: All that is asked of the control plane.
+_ASKED = (
+    *("DescribeEndpoint", "DescribeEndpointConfig", "DescribeInferenceComponent", "DescribeModel"),
+    *("DescribeModelPackage", "ListEndpoints", "ListInferenceComponents", "ListTags"),
+)
 
 
 class RuntimeLoader(Loader):
@@ -21,6 +26,14 @@ class RuntimeLoader(Loader):
         """Name the services, without looking for four hundred of them on the disk."""
         del type_name
         return list(SERVICES)
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Leave out what is never asked: methods for four hundred operations take longer to make than a call."""
+        model = super().load_service_model(service_name, type_name, api_version)
+        operations = model.get("operations")
+        if service_name == CONTROL and operations:
+            model = {**model, "operations": {name: operations[name] for name in _ASKED}}
+        return model
 
     def load_data_with_path(self, name: str) -> tuple[Any, str]:
         """Derive the old table of all services' endpoints from the partitions; the service's own rules decide."""
