@@ -138,7 +138,8 @@ class Connection(NamedTuple):
 
     def check(self, request: Request) -> None:
         """Raise InputError or UsageError for a request that would never be sent."""
-        self.runtime.check(self.handler.encode(self.fitted(request)))
+        handler = self.handler
+        self.bare.check(handler.encode(self._fitted(request, handler)))
 
     def asked(self) -> Asked:
         """Say who is asked."""

@@ -23,6 +23,8 @@ ACTIVE = re.compile(
     "|(?<![^\x00-\x7f])[\u200c\u200d]"
 )
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False)
+
 
 class Asked(NamedTuple):
     """Who was asked, and about what."""
@@ -75,7 +77,7 @@ def fault(error: SmAskError) -> dict[str, Any]:
 
 def json_line(value: object) -> str:
     """Give JSON in which each active character is JSON's own escape: the same value, on one line for every reader."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = _PLAIN.encode(value)
     if text.isascii() and "\x7f" not in text:
         # JSON has escaped all others by itself.
         return text

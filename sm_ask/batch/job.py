@@ -37,6 +37,8 @@ class Manner(NamedTuple):
     retry: Retry = Retry()
     #: The folder that the documents of rows are below.
     docs_root: str | None = None
+    #: How they are read and put to the model.
+    grounding: qa.Settings = qa.Settings()
 
 
 class Job:
@@ -49,8 +51,15 @@ class Job:
         self.plan = Plan()
         self._form = form
         self._manner = manner
-        self._run = fingerprint(_settings(setup, connection, form))
-        self._shelf = Shelf(manner.docs_root, qa.Settings(context_window=connection.context_window))
+        grounding = manner.grounding
+        if manner.docs_root is not None:
+            known = connection.settings
+            grounding = grounding._replace(
+                context_window=grounding.context_window or known.context_window or connection.context_window,
+                tokenizer=grounding.tokenizer or known.tokenizer,
+            )
+        self._run = fingerprint([*_settings(setup, connection, form), *_how(manner)])
+        self._shelf = Shelf(manner.docs_root, grounding)
         self._rows = Rows(source, form, self._shelf, connection.check, skip_bad=manner.skip_bad, limit=manner.limit)
         self._kept = Kept(self._run, manner.retry)
         self.tally = Tally(0)
@@ -89,7 +98,14 @@ class Job:
         return error
 
 
-def _settings(setup: Setup, connection: Connection, form: Form) -> object:
+def _how(manner: Manner) -> list[object]:
+    """Give what answers from documents hang on."""
+    asked = manner.grounding
+    given: list[object] = [asked.chain, asked.cite, asked.strict, asked.context_window, asked.tokenizer, asked.passages]
+    return given if manner.docs_root is not None else []
+
+
+def _settings(setup: Setup, connection: Connection, form: Form) -> list[object]:
     """Give what the answers of a run hang on, besides the rows."""
     own = setup.settings
     on_this_machine = own.name == profiles.LOCAL and own.endpoint_url is None

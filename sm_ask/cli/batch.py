@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from sm_ask import qa
 from sm_ask.batch.job import Job, Manner
 from sm_ask.batch.journal import Journal, Snapshot
 from sm_ask.batch.kept import Retry
@@ -22,11 +23,13 @@ from sm_ask.cli.app import Signalled
 from sm_ask.cli.connection import connect, settle
 from sm_ask.cli.options import (
     CallOptions,
+    ContextWindow,
     MaxTokens,
     Parameter,
     Stop,
     System,
     Temperature,
+    Tokenizer,
     expanded,
     parameters,
 )
@@ -74,6 +77,11 @@ class BatchOptions(NamedTuple):
         str | None, typer.Option(help="The prompt, with a row's fields: 'Classify: {text}'.")
     ] = None
     docs_root: Annotated[str | None, typer.Option(metavar="DIR", help="The folder that rows' docs are below.")] = None
+    chain: Annotated[qa.Chain, typer.Option(help="How rows' docs are read.")] = "auto"
+    cite: Annotated[bool, typer.Option("--cite", help="Have answers name their passages, and check them.")] = False
+    strict: Annotated[bool, typer.Option("--strict", help="A row fails whose docs do not hold the answer.")] = False
+    context_window: ContextWindow = None
+    tokenizer: Tokenizer = None
     ordered: Annotated[bool, typer.Option("--ordered", help="Rows in the order of the input.")] = False
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Write rows that cannot be asked as failed.")] = False
     retry_failed: Annotated[
@@ -102,9 +110,15 @@ class BatchOptions(NamedTuple):
     def manner(self) -> Manner:
         """How the batch is done."""
         retry = Retry(failed=self.retry_failed, charged=self.retry_timeouts, force=self.force)
-        return Manner(
-            ordered=self.ordered, skip_bad=self.skip_bad, limit=self.limit, retry=retry, docs_root=self.docs_root
+        grounding = qa.Settings(
+            chain=self.chain,
+            cite=self.cite,
+            strict=self.strict,
+            context_window=self.context_window,
+            tokenizer=self.tokenizer,
+            workers=self.concurrency,
         )
+        return Manner(self.ordered, self.skip_bad, self.limit, retry, self.docs_root, grounding)
 
     def form(self, setup: Setup) -> Form:
         """Give what makes questions of rows."""
