@@ -388,6 +388,29 @@ def test_an_input_that_is_written_to(serve, tmp_path, out):
     assert len(answers(out)) == len(server.requests) < 100
 
 
+def test_a_large_input_needs_little_memory(serve, tmp_path, out):
+    """Row B20: looked through and continued, fifteen thousand rows take a few megabytes more than forty."""
+    server = serve(echo())
+
+    def peak(count, *more):
+        rows = questions(
+            tmp_path / "in.jsonl", ({"id": n, "prompt": f"question {n} " + "x" * 100} for n in range(count))
+        )
+        command = [SM_ASK, "batch", str(rows), "-O", str(out), *WHOLE, *more, *at(server)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    small = peak(40)
+    [row, *_] = answers(out)
+    with out.open("w") as file:
+        # As if all had been answered; the keys tell that they were other questions.
+        file.writelines(json.dumps({**row, "id": number}) + "\n" for number in range(15_000))
+    assert peak(15_000, "--dry-run", "--force") < small + 12_000_000
+
+
 def test_progress_on_a_terminal(serve, tmp_path, out):
     """One line that stays in its place, and is gone before the summary."""
     server = serve(echo(0.1))

@@ -141,7 +141,8 @@ def batch(
 ) -> None:
     """Ask many questions, and keep each answer.
 
-    A row is on the disk before it counts. The same command again goes on where it stopped, and asks nothing twice.
+    A row is on the disk before it counts. The same command again goes on where it stopped; what was answered is not
+    asked twice.
     """
     settled = settle(call)
     retries = _RETRIES if settled.settings.retries is None else settled.settings.retries
