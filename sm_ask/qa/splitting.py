@@ -65,10 +65,10 @@ def _suffix(path: str) -> str:
 
 def smaller(passage: Passage, size: int) -> Iterator[Passage]:
     """Cut a passage that is too large into pieces that are not."""
-    for start, end in _spans(passage.text, size, overlap=True):
+    for above, start, end in _placed(passage.text, size, overlap=True):
         lines = passage.lines
         if lines is not None:
-            first = lines[0] + passage.text.count("\n", 0, start)
+            first = lines[0] + above
             lines = (min(first, lines[1]), min(first + passage.text.count("\n", start, end), lines[1]))
         yield passage._replace(text=passage.text[start:end].strip("\r\n"), lines=lines)
 
@@ -155,8 +155,8 @@ class _Cutter:
         if self._tokens <= self._size:
             yield self._passage(text, self._first, self._last)
         else:
-            for start, end in _spans(text, self._size, overlap=self._prose and _FENCES[0] not in text):
-                first = self._first + text.count("\n", 0, start)
+            for above, start, end in _placed(text, self._size, overlap=self._prose and _FENCES[0] not in text):
+                first = self._first + above
                 piece = text[start:end].rstrip()
                 yield self._passage(piece, first, first + piece.count("\n"))
                 # The headings that stand in the first piece are above the others.
@@ -198,6 +198,16 @@ def _records(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
         if not quotes % 2 or number == len(lines):
             yield first, number
             first, quotes = number, 0
+
+
+def _placed(text: str, size: int, *, overlap: bool) -> Iterator[tuple[int, int, int]]:
+    """Yield how many line ends stand above each piece of a text, and where it begins and ends."""
+    above = counted = 0
+    for start, end in _spans(text, size, overlap=overlap):
+        # From the last piece on: a file that is one line has as many pieces as characters, nearly.
+        above += text.count("\n", counted, start)
+        counted = start
+        yield above, start, end
 
 
 def _spans(text: str, size: int, *, overlap: bool) -> Iterator[tuple[int, int]]:
