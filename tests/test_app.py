@@ -43,7 +43,7 @@ def test_what_cannot_be_written_is_said_so(option, target):
         (["prompt", "--temperature", "hot"], "'hot' is not a valid float"),
         (["prompt", "--timeout", "soon"], "'soon' is no duration"),
         (["prompt", "-o", "novalue", "hi"], "'novalue' is not KEY=VALUE"),
-        (["qa"], "Missing argument"),
+        (["batch"], "Missing argument"),
     ],
 )
 def test_wrong_usage_is_two_lines_and_exit_code_two(cli, arguments, words):
