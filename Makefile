@@ -46,10 +46,12 @@ fix: $(VENV)/.dev  ## Format, fix what the linter can, and write the help into t
 $(VENV)/.bench: $(VENV)/.dev
 	$(PYTHON) -m venv $(VENV)/aws
 	$(VENV)/aws/bin/python -m pip install --quiet awscli
+	$(PYTHON) -m venv $(VENV)/langchain
+	$(VENV)/langchain/bin/python -m pip install --quiet langchain-community rank_bm25
 	@touch $@
 
 bench: $(VENV)/.bench  ## Time whole commands against bare boto3 and the aws CLI.
-	$(BIN)/python bench/run.py --aws $(VENV)/aws/bin/aws $(ARGS)
+	$(BIN)/python bench/run.py --aws $(VENV)/aws/bin/aws --langchain $(VENV)/langchain/bin/python $(ARGS)
 
 $(VENV)/.oldest: $(VENV)/.user
 	$(PYTHON) -m venv $(VENV)/oldest

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import batches
+import searching
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -80,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--aws", help="the aws CLI")
+    parser.add_argument("--langchain", help="a Python that has langchain-community and rank_bm25")
     options = parser.parse_args()
     print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {os.cpu_count()} processors\n")
     print("| ours, theirs | ours | theirs | ratio |\n|---|--:|--:|--:|")
@@ -92,6 +94,11 @@ def main() -> None:
         print(f"\n{batches.HEADER}\n|---|--:|--:|--:|--:|--:|--:|--:|")
         with served("patient_endpoint.py", str(batches.LATENCY)) as url:
             for row in batches.rows(url, home, environ, max(1, options.runs // 4)):
+                print(row, flush=True)
+        print(f"\n{searching.HEADER}\n|---|--:|--:|")
+        with served("patient_endpoint.py", str(searching.LATENCY)) as patient, served("endpoint.py") as url:
+            os.environ.update(keys)
+            for row in searching.rows(patient, url, options.langchain, home, environ):
                 print(row, flush=True)
     import decoding  # LangChain takes a second
 
