@@ -144,3 +144,29 @@ def test_the_plain_path_imports_nothing_heavy(serve):
     arguments = [sys.executable, "-c", program, "prompt", "hi", "--no-stdin", *at(server)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout == "Hello\n0 []\n"
+
+
+def test_a_document_that_fits_needs_no_search(serve, tmp_path):
+    """A question about a small text imports neither SQLite nor any reader of documents, nor what splits and checks."""
+    server = serve(says(chat_stream("Hello")))
+    (tmp_path / "a.txt").write_text("Anna")
+    program = (
+        "import sys; from sm_ask.cli.app import main; code = main(sys.argv[1:]);"
+        "late = {'sqlite3', 'pypdf', 'openpyxl', 'tokenizers', 'rich', 'boto3', 's3transfer'};"
+        "late |= {f'sm_ask.qa.{name}' for name in ('index', 'splitting', 'words', 'citations', 'evidence', 'pool')};"
+        "late |= {f'sm_ask.documents.{name}' for name in ('folders', 'html', 'office', 'pdf')} | {'sm_ask.aws.s3'};"
+        "print(code, sorted(late & sys.modules.keys()))"
+    )
+    arguments = [
+        sys.executable,
+        "-c",
+        program,
+        "qa",
+        "Who?",
+        "--doc",
+        str(tmp_path / "a.txt"),
+        "--no-stdin",
+        *at(server),
+    ]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout == "Hello\n0 []\n"
