@@ -27,6 +27,7 @@ from sm_ask import Message
 from sm_ask.chat import Finish, Text
 from sm_ask.documents import Document
 from sm_ask.errors import ConfigError, IncompleteError, InputError, UnavailableError, UnusableError, UsageError
+from sm_ask.langchain import SagemakerEndpoint
 from sm_ask.qa import Library, Prompts, Settings, template
 
 
@@ -237,6 +238,17 @@ class TestBatch:
             next(outcomes)
             outcomes.close()
         assert len(server.requests) < 100
+
+
+@pytest.mark.model
+def test_the_model_on_this_machine():
+    with sm_ask.connect("local") as client:
+        answer = client.ask("Say hi", max_tokens=4)
+        assert (answer.finish_reason, answer.usage.output_tokens) == ("length", 4)
+        url = client.connection.settings.endpoint_url
+    llm = SagemakerEndpoint(profile="local", model_kwargs={"max_tokens": 4})
+    assert llm.invoke("Say hi")
+    assert llm.connection.settings.endpoint_url != url
 
 
 def test_importing_it_costs_nothing():
