@@ -353,9 +353,33 @@ def test_documents_are_read_once_for_all_questions():
     assert taken == ["0.txt", "1.txt", "2.txt"]
 
 
-def test_no_document_is_an_error():
-    with pytest.raises(InputError, match="no document"):
-        ask("auto", Model(noted), documents=[])
+def test_no_document_is_an_error_each_time():
+    library = qa.Library([])
+    for _ in range(2):
+        with pytest.raises(InputError, match="no document"):
+            qa.answer("Who?", library, NARROW, Model(noted))
+
+
+def test_nothing_is_answered_from_half_of_the_documents():
+    """Row D14: neither then nor later."""
+
+    def breaking():
+        yield DOCUMENTS[0]
+        raise InputError("it was written to while it was read")
+
+    library, model = qa.Library(breaking()), Model(noted)
+    for match in ("written to", "no document"):
+        with pytest.raises(InputError, match=match):
+            qa.answer("Who?", library, NARROW, model)
+    assert model.requests == []
+
+
+def test_what_stands_above_a_passage_stands_between_the_marks_as_well():
+    """Row D12: headings and the first row of a table are text of the document."""
+    rows = "".join(f"Tom {number},Oslo\n" for number in range(200))
+    model = Model(lambda _: "Oslo")
+    ask("retrieve", model, question="Where is Tom 150?", documents=[Document("a.csv", f"name,town\n{rows}")])
+    assert re.search(r"^\[[0-9a-f]{16} a\.csv:\d+-\d+\]\nname,town\nTom ", model.prompts[0], re.MULTILINE)
 
 
 def test_an_error_of_the_model_is_passed_on():

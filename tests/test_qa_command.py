@@ -180,6 +180,14 @@ def test_templates_are_for_one_step_or_for_those_that_read_passages(cli, serve, 
     assert prompts[-1] == "SUM "
 
 
+def test_a_template_for_one_step_can_come_from_stdin_once(serve, docs):
+    server = serve(said("x"))
+    done = run_process("qa", "Who?", *docs, "--template", "answer=-", server=server, input=b"{context}|{question}")
+    assert server.requests[0].json["messages"][0]["content"].endswith("1903.\n|Who?")
+    done = run_process("qa", "-", *docs, "--template", "answer=-", server=server, input=b"{context}|{question}")
+    assert (done.code, len(server.requests)) == (2, 1)
+
+
 def test_progress_is_shown_on_a_terminal_alone(serve):
     slow = drips(apart(chat_event({"content": "x"}, "stop"), b"data: [DONE]\n\n"), 0.02)
     server = serve(slow)

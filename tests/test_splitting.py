@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sm_ask import documents, qa
 from sm_ask.documents import Document
-from sm_ask.qa.splitting import SIZE, smaller, split
+from sm_ask.qa.splitting import smaller, split
 from sm_ask.qa.tokens import estimate
 
 DATA = Path(__file__).parent / "data"
@@ -170,4 +170,3 @@ def test_many_documents_are_held_by_the_index_alone(monkeypatch):
     assert [passage.text.strip() for passage in library.passages()] == [text.strip() for text in texts_]
     assert library.search("paragraph 42", 1)[0].lines == (1, 1)
     assert library.search("paragraph 42", 1)[0].path == "42\udcff.txt"
-    assert SIZE

@@ -40,11 +40,11 @@ class Session(NamedTuple):
     def put(self, questions: Sequence[str], *, several: bool) -> None:
         """Ask the questions, or show what asking them would take; RowsFailedError where only some are answered."""
         failures: list[SmAskError] = []
-        for question in questions:
+        for number, question in enumerate(questions):
             if not several:
                 self._one(question)
                 return
-            self._heading(question, first=question is questions[0])
+            self._heading(question, first=number == 0)
             try:
                 self._one(question, named=True)
             except SmAskError as error:
@@ -60,7 +60,7 @@ class Session(NamedTuple):
     def _heading(self, question: str, *, first: bool) -> None:
         """Put the question above its answer, where answers are read one after the other."""
         if not self.desk.options.as_json and not self.desk.options.dry_run:
-            self.desk.out.text(f"{'' if first else chr(10)}# {question}\n\n")
+            self.desk.out.text(f"# {question}\n\n" if first else f"\n# {question}\n\n")
 
     def _one(self, question: str, *, named: bool = False) -> None:
         if self.desk.options.dry_run:

@@ -20,8 +20,6 @@ from sm_ask.render import output
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_STEPS = qa.Prompts._fields
-
 
 class GroundingOptions(NamedTuple):
     """How the documents are read and put to the model."""
@@ -64,14 +62,15 @@ def answer(
         raise UsageError("--raw gives the container's own bytes, which nothing can be checked in or added to")
     stdin = Stdin(os.environ, allowed=not reading.no_stdin)
     named = [("the question", question), ("--questions", questions), *(("--doc", path) for path in reading.doc)]
-    stdin.claim(*named, *(("--template", path) for path in grounding.template))
+    templates = [_for_step(template) for template in grounding.template]
+    stdin.claim(*named, *(("--template", path) for _, path in templates))
     asked = [instruction(question, "the question", stdin).removesuffix("\n")] if question is not None else []
     setup = settle(call)
     reader = Reader(reading, stdin, functools.cache(lambda: connection.storage(setup, tell=output.note)))
     library = qa.Library(reader.documents())
     if questions is not None:
         asked = _lines(stdin.document(questions, None).text, questions)
-    prompts = _prompts(grounding.template, stdin)
+    prompts = _prompts(templates, stdin)
     library.read()
     with opened(setup._replace(connections=grounding.workers), call, options) as desk:
         known = desk.connection
@@ -99,12 +98,14 @@ def _lines(text: str, name: str) -> list[str]:
     return found
 
 
-def _prompts(templates: list[str], stdin: Stdin) -> qa.Prompts:
-    """Read the templates: one with a step's name before it is for that step, another for those that read passages."""
+def _for_step(named: str) -> tuple[tuple[str, ...], str]:
+    """Take a template's option apart: one with a step's name is for that step, another for those that read passages."""
+    step, equals, path = named.partition("=")
+    return ((step,), path) if equals and step in qa.Prompts._fields else (("answer", "map", "rate"), named)
+
+
+def _prompts(templates: list[tuple[tuple[str, ...], str]], stdin: Stdin) -> qa.Prompts:
     own: dict[str, Any] = {}
-    for named in templates:
-        step, equals, path = named.partition("=")
-        for_one = bool(equals) and step in _STEPS
-        prompt = qa.template(stdin.document(path if for_one else named, None).text)
-        own |= dict.fromkeys([step] if for_one else ["answer", "map", "rate"], prompt)
+    for steps, path in templates:
+        own |= dict.fromkeys(steps, qa.template(stdin.document(path, None).text))
     return qa.Prompts(**own)

@@ -10,7 +10,7 @@ import typer
 
 from sm_ask import documents
 from sm_ask.documents import STDIN, Document
-from sm_ask.errors import InputError, UsageError
+from sm_ask.errors import ConfigError, InputError, SmAskError, UsageError
 from sm_ask.render import output
 
 if TYPE_CHECKING:
@@ -52,13 +52,10 @@ class Reader:
         self._stdin = stdin
         self._storage = storage
         self._read = 0
-        self._left_out: list[InputError] = []
+        self._left_out: list[SmAskError] = []
 
     def documents(self) -> Iterable[Document]:
-        """Give the documents, stdin first where it is piped and not named; UsageError where nothing is named.
-
-        Piped input and the first look at all files come at once, the files' content as it is taken.
-        """
+        """Give the documents, stdin first where it is piped and not named; UsageError where nothing is named."""
         piped = self._stdin.offered(needed=False)
         if piped is None and not self._options.doc:
             raise UsageError("there is no document", hint="name one with --doc, or pipe it in")
@@ -69,7 +66,7 @@ class Reader:
             yield from documents.parse(piped, "stdin", self._options.encoding)
         for pattern in self._options.doc:
             yield from self._named(pattern)
-        if output.is_watched() and self._read > _EVERY:
+        if output.is_watched() and self._read >= _EVERY:
             output.countdown("")
         if self._left_out:
             first = self._left_out[0].message
@@ -122,5 +119,5 @@ class Reader:
             output.countdown(f"reading: {self._read:,} files")
         try:
             yield from read()
-        except InputError as error:
+        except (InputError, ConfigError) as error:
             self._left_out.append(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from sm_ask.errors import ConfigError
@@ -44,6 +45,8 @@ class Index:
         """Begin with no passage; ConfigError where this Python's SQLite cannot search texts."""
         self._lock = threading.Lock()
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        # Python complains of connections that are left to the garbage collection.
+        weakref.finalize(self, self._database.close)
         for setting in (f"cache_size = -{_CACHE_KB}", "journal_mode = OFF", "synchronous = OFF"):
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute(_TABLE)

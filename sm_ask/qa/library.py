@@ -60,13 +60,20 @@ class Library:
     def read(self) -> None:
         """Read the documents, if they have not been; InputError where there is none."""
         with self._lock:
-            if self._coming is None:
-                return
-            coming, self._coming = self._coming, None
-            for document in coming:
-                self._take(document)
+            if self._coming is not None:
+                self._take_all(self._coming)
             if not self.count:
                 raise InputError("there is no document to ask about")
+
+    def _take_all(self, coming: Iterable[Document]) -> None:
+        self._coming = None
+        try:
+            for document in coming:
+                self._take(document)
+        except BaseException:
+            # Nobody is to be answered from half of the documents later.
+            self.count, self._kept, self._index = 0, [], None
+            raise
 
     def _take(self, document: Document) -> None:
         self.count += 1

@@ -10,6 +10,7 @@ from sm_ask.errors import ConfigError
 from sm_ask.qa.marks import mark
 
 if TYPE_CHECKING:
+    from sm_ask.qa.passages import Passage
     from sm_ask.qa.settings import Material, Prompt
 
 #: What a model is told to say where the passages do not help.
@@ -93,7 +94,7 @@ def template(text: str) -> Prompt:
 
 
 def _asked(words: str, material: Material, last: str = "Answer:") -> tuple[Message, ...]:
-    sections = [(_head(material, number), passage.text) for number, passage in enumerate(material.passages)]
+    sections = [(_head(material, number), _body(passage)) for number, passage in enumerate(material.passages)]
     if material.answer:
         sections.insert(0, ("the answer so far", material.answer))
     found = mark([part for section in sections for part in section])
@@ -103,13 +104,16 @@ def _asked(words: str, material: Material, last: str = "Answer:") -> tuple[Messa
 
 
 def _head(material: Material, index: int) -> str:
-    passage = material.passages[index]
-    title = " ".join(passage.title.split())
-    name = f"{passage.place} {title}" if title else passage.place
-    return f"[{material.first + index}] {name}" if material.cite else name
+    place = material.passages[index].place
+    return f"[{material.first + index}] {place}" if material.cite else place
+
+
+def _body(passage: Passage) -> str:
+    """Give the text with its title, which comes from the document and so stays between the marks, too."""
+    return f"{passage.title}\n{passage.text}" if passage.title else passage.text
 
 
 def _numbered(material: Material) -> list[str]:
     if not material.cite:
-        return [passage.text for passage in material.passages]
-    return [f"[{material.first + index}] {passage.text}" for index, passage in enumerate(material.passages)]
+        return [_body(passage) for passage in material.passages]
+    return [f"[{material.first + index}] {_body(passage)}" for index, passage in enumerate(material.passages)]
