@@ -6,12 +6,13 @@ import threading
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from sm_ask import handlers
-from sm_ask.errors import ConfigError, CredentialsError, SchemaError, SmAskError
+from sm_ask.errors import ConfigError, CredentialsError, NoTextError, SchemaError, SmAskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sm_ask.aws.kept import Shelf
+    from sm_ask.errors import UnusableError
     from sm_ask.handlers import Handler
     from sm_ask.scout import Report
 
@@ -65,13 +66,24 @@ class Chooser:
 
     def worked(self, choice: Choice) -> None:
         """Hear that an answer came, and keep a choice that only the answer confirms."""
-        if self._unkept is choice:
-            with self._lock:
+        if self._unkept is not choice:
+            return
+        with self._lock:
+            if self._unkept is choice:
                 self._unkept = None
                 self._keep(choice)
 
-    def doubt(self) -> None:
+    def doubt(self, choice: Choice, error: UnusableError) -> None:
         """Hear that an answer was of no known shape, and find out anew next time; this one has been paid for."""
+        if isinstance(error, NoTextError):
+            # Its shape was known.
+            return
+        with self._lock:
+            if choice.origin == "kept" and self._choice is choice:
+                self._choice = None
+            self._drop()
+
+    def _drop(self) -> None:
         if self._shelf:
             self._shelf.drop()
 
@@ -93,8 +105,8 @@ class Chooser:
 
     def _again(self, refused: Choice, error: SchemaError) -> Choice | None:
         if refused.origin == "kept":
-            self.doubt()
-            refused = self._looked()
+            self._drop()
+            self._choice = refused = self._looked()
             if refused.handler.name not in self._refused:
                 return refused
         # What the container's own words say goes first, if it may be.
@@ -133,7 +145,8 @@ class Chooser:
             hint = f"name one that may fit with --handler: {names}" if names else "name one with --handler"
             raise ConfigError(f"no content handler is known to fit: {found.reason}", hint=hint)
         choice = Choice(handlers.named(found.preset), "found", found.reason, window, found.candidates)
-        self._keep(choice)
+        if choice.handler.name not in self._refused:
+            self._keep(choice)
         return choice
 
     def _assumed(self, reason: str) -> Choice:

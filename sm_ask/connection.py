@@ -110,8 +110,8 @@ class Connection(NamedTuple):
             except SchemaError as error:
                 if began or error.maybe_charged or not self.chooser.instead(choice, error):
                     raise
-            except UnusableError:
-                self.chooser.doubt()
+            except UnusableError as error:
+                self.chooser.doubt(choice, error)
                 raise
             else:
                 return

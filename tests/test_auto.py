@@ -427,7 +427,17 @@ class TestAssuming:
     def test_when_the_control_plane_fails(self, asks, cloud, answer):
         cloud.answers["DescribeEndpoint"] = lambda _: answer
         done = asks("--no-cache")
-        assert (done.code, calls(cloud), bodies(cloud)) == (0, ["DescribeEndpoint"], ["messages"])
+        # What is throttled is tried again, as it costs nothing.
+        assert (done.code, set(calls(cloud)), bodies(cloud)) == (0, {"DescribeEndpoint"}, ["messages"])
+        assert "openai-chat is assumed" in done.err
+
+    @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+    def test_where_a_part_may_not_be_seen(self, asks, cloud, code):
+        """Without the config, and without an image in the endpoint's own description, nobody knows what runs there."""
+        says_of(cloud, "DescribeEndpoint", ProductionVariants=[{"VariantName": "AllTraffic"}])
+        cloud.answers["DescribeEndpointConfig"] = lambda _: error(code, "no")
+        done = asks("--no-cache")
+        assert (done.code, bodies(cloud)) == (0, ["messages"]), done.err
         assert "openai-chat is assumed" in done.err
 
     def test_bad_credentials_are_bad_everywhere(self, asks, cloud):
@@ -648,3 +658,18 @@ def test_an_error_after_text_may_have_been_charged(asks, cloud):
     done = asks("--json")
     assert (done.code, len(cloud.calls("invoke"))) == (9, 1)
     assert json.loads(done.err.splitlines()[-1])["maybe_charged"] is True
+
+
+def test_a_refused_entry_is_looked_for_once(asks, cloud, entries):
+    """Where AWS still says what the container refuses, nobody is asked again and again, and nothing is kept."""
+    assert asks().code == 0
+    refusal = {"Message": "x", "OriginalStatusCode": 400, "OriginalMessage": VLLM_REFUSES}
+    cloud.answers["invoke"] = lambda _: whole(refusal, 424, x_amzn_ErrorType="ModelError")
+    setup = Setup(Profile("", endpoint="ep", region="us-west-2"))
+    cloud.requests.clear()
+    with connect(setup, tell=lambda _: None) as connection:
+        for _ in range(3):
+            with pytest.raises(SchemaError):
+                connection.answer(Request((Message("user", "hi"),)))
+    assert calls(cloud).count("DescribeEndpoint") == 1
+    assert list(entries.glob("*.json")) == []

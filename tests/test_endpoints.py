@@ -40,7 +40,7 @@ def account(request: Recorded) -> bytes:
     return whole(globals()[f"answer_{name}"](**asked), Content_Type="application/x-amz-json-1.1")
 
 
-def answer_ListEndpoints(NextToken: str = ""):  # noqa: N802, N803 - the API's names
+def answer_ListEndpoints(NextToken: str = "", **_: object):  # noqa: N802, N803 - the API's names
     """Two pages."""
     names = [*ENDPOINTS, "many"]
     page = names[3:] if NextToken else names[:3]
@@ -65,7 +65,7 @@ def answer_DescribeModel(ModelName: str):  # noqa: N802, N803
     return {"ModelName": ModelName, "PrimaryContainer": ENDPOINTS[ModelName][1]}
 
 
-def answer_ListInferenceComponents(EndpointNameEquals: str):  # noqa: N802, N803
+def answer_ListInferenceComponents(EndpointNameEquals: str, **_: object):  # noqa: N802, N803
     names = ["llama", "mine"] if EndpointNameEquals == "many" else []
     return {
         "InferenceComponents": [{"InferenceComponentName": n, "InferenceComponentStatus": "InService"} for n in names]
@@ -80,7 +80,7 @@ def answer_DescribeInferenceComponent(InferenceComponentName: str):  # noqa: N80
     return {**names, "Specification": known, "RuntimeConfig": {"CurrentCopyCount": 1}}
 
 
-def answer_ListTags(ResourceArn: str):  # noqa: ARG001, N802, N803
+def answer_ListTags(**_: object):  # noqa: N802
     return {"Tags": []}
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sm_ask.aws.control import MissingError
-from sm_ask.errors import SmAskError
+from sm_ask.errors import RefusedError, SmAskError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,8 @@ def behind(control: Control, target: Target) -> list[Part]:
     try:
         models = models_of(config(control, endpoint))
     except SmAskError:
+        if not any(_images(variant) for variant in wanted):
+            raise
         models = {}
     return [part(control, endpoint, variant, models) for variant in wanted]
 
@@ -137,8 +139,8 @@ def _of_package(control: Control, name: str) -> tuple[str | None, Mapping[str, s
 
 
 def tags(control: Control, arn: str) -> dict[str, str]:
-    """Give a resource's tags; none where they cannot be seen."""
+    """Give a resource's tags; none where they may not be seen."""
     try:
         return {tag["Key"]: tag["Value"] for tag in control.pages("ListTags", "Tags", ResourceArn=arn)}
-    except SmAskError:
+    except RefusedError:
         return {}
