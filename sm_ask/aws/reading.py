@@ -71,12 +71,9 @@ def chunks(raw: HTTPResponse, expected: int | None, clock: Clock) -> Iterator[by
 
 
 def _translated_reads(raw: HTTPResponse, clock: Clock) -> Iterator[bytes]:
-    while True:
-        with clock.explained(), _begun(), translated(bad_value=IncompleteError):
-            chunk = raw.read1(_CHUNK)
-        if not chunk:
-            return
-        yield chunk
+    with clock.explained(), _begun(), translated(bad_value=IncompleteError):
+        while chunk := raw.read1(_CHUNK):
+            yield chunk
 
 
 @contextlib.contextmanager

@@ -89,7 +89,7 @@ class Job:
         journal = sink if isinstance(sink, Journal) else None
         if journal is not None and self._kept.again:
             journal.replace(self._kept.staying(journal))
-        pending = filter(self._kept.wants, self._rows)
+        pending = filter(self._kept.wants, self._rows) if len(self._kept) else self._rows
         book = Book(sink, self.connection.asked, self._run, self.tally)
         order = InOrder() if self._manner.ordered and journal is None else None
         error = drive(pending, Asker(self.connection, pace, self._shelf).ask, pace, book, watch, order=order)

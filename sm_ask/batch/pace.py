@@ -52,14 +52,16 @@ class Pace:
         self._next = 0.0
         self._closed_until = 0.0
         self._halved = 0.0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
 
     def enter(self, deadline: float) -> float:
         """Wait for one's turn, and give the time it came; StoppedError after the end.
 
         ThrottledError where the turn does not come before the deadline, as then the request was not sent either.
         """
-        with self._changed:
+        with self._lock:
             while not self.stopped:
                 now = time.monotonic()
                 if now >= deadline:
@@ -69,7 +71,9 @@ class Pace:
                     self.under_way += 1
                     self._next = max(self._next, now) + self._interval
                     return now
+                self._waiting += 1
                 self._changed.wait(min(wait, _LOOK, deadline - now))
+                self._waiting -= 1
         raise StoppedError("the batch is ending")
 
     def _wait(self, now: float) -> float:
@@ -79,7 +83,7 @@ class Pace:
 
     def leave(self, began: float, error: SmAskError | None) -> None:
         """Say that a request that began then has come to its end."""
-        with self._changed:
+        with self._lock:
             self.under_way -= 1
             if isinstance(error, TemporaryError) and not error.maybe_charged:
                 self._slow_down(began, error)
@@ -88,11 +92,12 @@ class Pace:
                 self.limit = min(self.ceiling, self.limit + 1 / self.limit)
             elif is_refusal(error) and not self._reached:
                 self._refused += 1
-            self._changed.notify()
+            if self._waiting:
+                self._changed.notify()
 
     def forgive(self, requests: int) -> None:
         """Give back the places of so many refused requests, whose refusal was their own."""
-        with self._changed:
+        with self._lock:
             self._refused = max(0, self._refused - requests)
             self._changed.notify_all()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sm_ask.batch.rows import digest
+from sm_ask.batch.rows import KEY_DIGITS, digest
 from sm_ask.chat import Answer
 from sm_ask.envelope import envelope, json_line
 
@@ -73,7 +73,7 @@ def read(data: bytes) -> Written | None:
             found = found._replace(failed=True, retryable=bool(error["retryable"]), charged=charged)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    good = isinstance(found.id, (str, int)) and isinstance(found.run, str)
+    good = isinstance(found.id, (str, int)) and isinstance(found.run, str) and len(found.key) == KEY_DIGITS
     return found if good else None
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 #: What a row may say; everything else is carried over to the output.
 KNOWN = ("id", "prompt", "question", "messages", "docs", "system", "options")
+#: Of a row's key: as many as leave room for a few bits beside it in 64.
+KEY_DIGITS = 14
 _QUESTIONS = ("prompt", "question", "messages")
 _FIELD = re.compile(r"\{([^\W\d]\w*)\}")
 #: Of an OpenAI batch file: what the endpoint decides, and what has no place in a row.
@@ -119,8 +121,8 @@ def faulty(fields: Mapping[str, Any] | None, number: int, fault: InputError) -> 
 
 
 def digest(value: object) -> str:
-    """Give 14 hexadecimal digits that another value does not have."""
-    return blake2b(_SORTED.encode(value).encode(), digest_size=7).hexdigest()
+    """Give hexadecimal digits that another value does not have."""
+    return blake2b(_SORTED.encode(value).encode(), digest_size=KEY_DIGITS // 2).hexdigest()
 
 
 def _one_answer(params: dict[str, Any]) -> dict[str, Any]:

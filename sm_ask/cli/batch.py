@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import stat
+import sys
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -153,6 +154,8 @@ def batch(
     _check_output(rows, options)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(Source(rows, options.input_format)))
+        if rows == STDIN and sys.stdin.isatty():
+            output.note("reading from the terminal; end with Ctrl-D")
         sink = None if options.dry_run else stack.enter_context(contextlib.closing(_sink(options)))
         connection = stack.enter_context(connect(setup, debug=call.debug, dry_run=options.dry_run))
         job = Job(source, form, connection, options.manner, setup)
