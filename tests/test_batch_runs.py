@@ -301,11 +301,18 @@ def test_nohup(serve, tmp_path, out):
 
 def test_two_runs_on_one_output(serve, tmp_path, out):
     """Row B10."""
-    server = serve(echo(0.3))
+    go_on = threading.Event()
+
+    def script(conversation):
+        go_on.wait(60)
+        echo()(conversation)
+
+    server = serve(script)
     rows = questions(tmp_path / "in.jsonl", 20)
     with started(str(rows), "-O", str(out), server=server) as process:
-        wait_until(lambda: len(server.requests) >= 10)
+        wait_until(lambda: len(server.requests) >= 8)
         second = run_process("batch", str(rows), "-O", str(out), *WHOLE, server=server)
+        go_on.set()
         process.communicate(timeout=30)
     assert (second.code, process.returncode, len(answers(out))) == (14, 0, 20)
     assert "another run is writing" in second.err
