@@ -45,6 +45,15 @@ def test_what_fits_is_read_whole_and_nothing_is_told(cli, serve, docs):
     assert (done.code, done.out, done.err) == (0, b"Anna\n", "")
 
 
+def test_what_does_not_fit_is_not_cut_in_silence(cli, serve):
+    """Row D9."""
+    server = serve(said("x"))
+    done = cli("qa", "Who?", "--doc", str(HANDBOOK), "--chain", "stuff", "--context-window", "2000", server=server)
+    assert (done.code, done.out, server.requests) == (12, b"", [])
+    assert "the context window of 2,000 has room for 1,488 beside the answer" in done.err
+    assert "hint: --chain retrieve" in done.err
+
+
 def test_citations_are_checked_and_told(cli, serve, docs):
     answer = 'Anna [1] and "the mill burned" [7], "it was in 1903" [2].'
     done = cli("qa", "Who?", *docs, "--cite", server=serve(said(answer)))
