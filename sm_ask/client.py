@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import logging
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sm_ask import connection, profiles
@@ -16,7 +17,7 @@ from sm_ask.profiles import Profile, Profiles
 from sm_ask.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from sm_ask.ask import Event
@@ -81,6 +82,8 @@ def over(found: Profiles, profile: Profile, handler: object = None, **more: obje
             meant = f"; did you mean {near[0]}?" if near else ""
             raise TypeError(f"there is no setting {name!r}{meant}")
     given: dict[str, Any] = {name: value for name, value in more.items() if name in keys and value is not None}
+    if isinstance(role := given.get("assume_role"), Mapping):
+        given["assume_role"] = (role,)
     if isinstance(handler, str):
         given["handler"], handler = handler, None
     setup = Setup(

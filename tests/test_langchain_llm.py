@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import boto3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ from server import (
     tgi_whole,
     whole,
 )
-from sm_ask.errors import ConfigError, IncompleteError, TemporaryError, UnavailableError, UnusableError
+from sm_ask.errors import ConfigError, IncompleteError, TemporaryError, UnavailableError, UnusableError, UsageError
 from sm_ask.langchain import LLMContentHandler, SagemakerEndpoint
 from sm_ask.langchain.stop import Stop
 
@@ -367,3 +368,41 @@ def test_nothing_goes_to_langsmith_unless_the_program_says_so():
         traced = b"".join(request.body for request in langsmith.requests)
         assert b"an open question" in traced
         assert b"a secret question" not in traced
+
+
+def test_what_is_set_anew_counts(serve):
+    """In a shallow copy, and in the model itself."""
+    server = serve(says(chat_whole("Hello")))
+    one = SagemakerEndpoint(
+        endpoint_name="one", region_name="us-west-2", endpoint_url=server.url, handler="openai-chat"
+    )
+    one.invoke("x")
+    two = one.model_copy(update={"endpoint_name": "two"})
+    two.invoke("x")
+    one.endpoint_name = "three"
+    one.invoke("x")
+    two.invoke("x")
+    assert [request.path.split("/")[2] for request in server.requests] == ["one", "two", "three", "two"]
+
+
+def test_a_cache_tells_accounts_apart():
+    plain = SagemakerEndpoint(endpoint_name="one", region_name="us-west-2")
+    other = SagemakerEndpoint(endpoint_name="one", region_name="us-west-2", credentials_profile_name="b")
+    keys = {"aws_access_key_id": "AKIAOTHEROTHEROTHER1", "aws_secret_access_key": "x"}
+    clients = [
+        SagemakerEndpoint(
+            endpoint_name="one", client=boto3.client("sagemaker-runtime", region_name="us-west-2", **more)
+        )
+        for more in ({}, keys)
+    ]
+    known = [str(model._identifying_params) for model in (plain, other, *clients)]
+    assert len(set(known)) == 4
+    assert "AKIAOTHER" not in str(known)
+
+
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_an_empty_prompt_is_not_sent(serve, prompt):
+    server = serve(says(chat_whole("Hello")))
+    with pytest.raises(UsageError):
+        SagemakerEndpoint(endpoint_name="one", region_name="us-west-2", endpoint_url=server.url).invoke(prompt)
+    assert server.requests == []

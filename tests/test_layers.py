@@ -45,7 +45,7 @@ ROOMS = {
         *("choice", "inventory", "connection", "doctor", "envelope", "batch", "render"),
     },
     "client": {"errors", "redaction", "chat", "ask", "handlers", "profiles", "documents", "qa", "connection", "batch"},
-    "langchain": {"errors", "chat", "ask", "handlers", "profiles", "qa", "documents", "connection", "client"},
+    "langchain": {"errors", "chat", "aws", "ask", "handlers", "profiles", "qa", "documents", "connection", "client"},
     "__main__": {"cli"},
     "__init__": {"chat", "client"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -37,6 +38,18 @@ def borrow(lent: object, access: Access) -> BaseClient:
     mine = _copied(client, events)
     prepare(mine)
     return mine
+
+
+def holder(lent: Any) -> str:  # noqa: ANN401 - whatever the caller has
+    """Tell whose client or session it is, without telling it to others: a hash of the access key and the region."""
+    if isinstance(lent, BaseClient):
+        credentials: Any = lent._request_signer._credentials  # type: ignore[attr-defined] # noqa: SLF001
+        region: str | None = lent.meta.region_name
+    else:
+        get = getattr(lent, "get_credentials", lambda: None)
+        credentials, region = get(), getattr(lent, "region_name", None)
+    key = credentials.get_frozen_credentials().access_key if credentials else None
+    return hashlib.sha256(f"{key} {region}".encode()).hexdigest()[:12]
 
 
 def _copied(client: Any, events: object) -> BaseClient:  # noqa: ANN401 - what a client consists of has no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,19 +36,22 @@ _PARTS = {
 
 
 class _Opened:
-    """A connection that is opened when it is first needed, once, and closed with whoever holds it."""
+    """Connections, each opened when it is first needed, once, and closed with whoever holds them.
+
+    There are several where fields are set anew, and where a shallow copy has other fields.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connections: dict[object, Connection] = {}
 
-    def connection(self, settle: Callable[[], Setup]) -> Connection:
+    def connection(self, fields: object, settle: Callable[[], Setup]) -> Connection:
         with self._lock:
-            if self._connection is None:
+            if fields not in self._connections:
                 stack = contextlib.ExitStack()
-                self._connection = stack.enter_context(connection.connect(settle(), tell=client.tell))
+                self._connections[fields] = stack.enter_context(connection.connect(settle(), tell=client.tell))
                 weakref.finalize(self, stack.close)
-            return self._connection
+            return self._connections[fields]
 
     def __reduce__(self) -> tuple[type[_Opened], tuple[()]]:
         """Let copies open a connection of their own: a lock and a socket can be neither copied nor pickled."""
@@ -91,7 +95,8 @@ class Endpoint(BaseModel):
     @property
     def connection(self) -> Connection:
         """The connection, opened when it is first needed; raises SmAskError."""
-        return self._opened.connection(self._setup)
+        fields = [self._named(), self.handler, id(self.content_handler), id(self.client), self.streaming]
+        return self._opened.connection(repr([*fields, self._given()]), self._setup)
 
     def get_num_tokens(self, text: str) -> int:
         """Estimate from above, without a tokenizer of some other model."""
@@ -108,13 +113,18 @@ class Endpoint(BaseModel):
     def _identity(self) -> dict[str, Any]:
         """Give what tells this model from others, in caches too."""
         kind = type(self.content_handler)
+        named = self._named()
+        # A profile's settings decide about the answer, and are not for every trace to see.
+        settings = "" if named is None else repr(client.file().choose(named))
         return {
             "endpoint_name": self.endpoint_name,
             "model_kwargs": self.model_kwargs or {},
             "endpoint_kwargs": self.endpoint_kwargs or {},
             "region_name": self.region_name,
             "endpoint_url": self.endpoint_url,
-            "profile": self._named(),
+            "credentials_profile_name": self.credentials_profile_name,
+            "client": self.client and _holder(self.client),
+            "profile": named and f"{named} {hashlib.sha256(settings.encode()).hexdigest()[:12]}",
             "handler": self.handler if self.content_handler is None else f"{kind.__module__}:{kind.__qualname__}",
         }
 
@@ -161,6 +171,8 @@ class Endpoint(BaseModel):
         self, messages: Sequence[Message], stop: Sequence[str], given: Mapping[str, Any], *, stream: bool
     ) -> Iterator[Text | ToolCall | Answer]:
         """Ask, and yield what comes up to a stop; the answer is missing where a stop ended it early."""
+        if not any(message.content.strip() for message in messages):
+            raise UsageError("the question is empty")
         connection = self.connection
         request = self._request(connection, tuple(messages), given, stream=stream)
         # Closed at once, as what nobody reads any more is generated, and paid for, all the same.
@@ -177,6 +189,12 @@ class Endpoint(BaseModel):
             hint = "a handler of the openai-chat family can hold it to one"
             raise UsageError(f"the handler {connection.handler.name} knows no response_format", hint=hint)
         return Request(client.led(messages, settings.system), params, stream, tools)
+
+
+def _holder(lent: object) -> str:
+    from sm_ask.aws.borrowed import holder  # few hand in a client
+
+    return holder(lent)
 
 
 def _stopping(connection: Connection, request: Request, stop: Sequence[str]) -> Request:
