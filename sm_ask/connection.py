@@ -164,10 +164,15 @@ def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False)
     with contextlib.ExitStack() as stack:
         if settings.name == profiles.LOCAL and settings.endpoint_url is None:
             settings = _local(settings, stack, dry_run=dry_run)
-        if settings.endpoint is None:
-            hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
-            raise ConfigError("no endpoint is named", hint=hint)
+        check_named(settings)
         yield _connection(setup._replace(settings=settings), named, tell, dry_run=dry_run)
+
+
+def check_named(settings: Profile) -> None:
+    """Raise ConfigError where nothing names an endpoint."""
+    if settings.endpoint is None:
+        hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
+        raise ConfigError("no endpoint is named", hint=hint)
 
 
 def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:

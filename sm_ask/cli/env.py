@@ -12,6 +12,7 @@ from sm_ask import profiles
 from sm_ask.cli.connection import settle
 from sm_ask.cli.options import CallOptions, expanded
 from sm_ask.cli.token import Ttl, announce, mint
+from sm_ask.connection import check_named
 from sm_ask.errors import ConfigError
 from sm_ask.render import output, shell
 from sm_ask.render.output import Output
@@ -67,9 +68,7 @@ def _named(setup: Setup) -> Setup:
             hint = "run `sm-ask local serve`, then `sm-ask env -p local --endpoint-url http://127.0.0.1:8080`"
             raise ConfigError("the endpoint on this machine has an address only while it is served", hint=hint)
         settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
-    if settings.endpoint is None:
-        hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
-        raise ConfigError("no endpoint is named", hint=hint)
+    check_named(settings)
     for field in _NO_PLACE:
         if getattr(settings, field) is not None:
             output.note(f"{field} has no place in the OpenAI-compatible route, and is left out")

@@ -75,9 +75,8 @@ class Examination:
     def profile(self) -> str:
         """See whether an endpoint is named."""
         settings = _needed(self._setup, "configuration").settings
-        if settings.endpoint is None and settings.name != profiles.LOCAL:
-            hint = "name one with --endpoint, SM_ASK_ENDPOINT, or a profile; `sm-ask profiles init` writes a first one"
-            raise ConfigError("no endpoint is named", hint=hint)
+        if settings.name != profiles.LOCAL:
+            connection.check_named(settings)
         name = f"profile {settings.name}" if settings.name else "no profile"
         return f"{name}: endpoint {settings.endpoint or profiles.LOCAL}"
 
