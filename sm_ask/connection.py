@@ -162,8 +162,10 @@ def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False)
     if named is None and settings.handler not in (None, handlers.AUTO):
         named = handlers.choose(str(settings.handler), setup.declared, setup.source)
     with contextlib.ExitStack() as stack:
-        if settings.name == profiles.LOCAL and settings.endpoint_url is None:
-            settings = _local(settings, stack, dry_run=dry_run)
+        if settings.name == profiles.LOCAL:
+            settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
+            if settings.endpoint_url is None:
+                settings = _local(settings, stack, dry_run=dry_run)
         check_named(settings)
         yield _connection(setup._replace(settings=settings), named, tell, dry_run=dry_run)
 
@@ -179,9 +181,7 @@ def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> 
     # The model is loaded for this profile alone.
     from sm_ask.local.model import CONTEXT
 
-    settings = settings._replace(
-        endpoint=settings.endpoint or profiles.LOCAL, context_window=settings.context_window or CONTEXT
-    )
+    settings = settings._replace(context_window=settings.context_window or CONTEXT)
     if dry_run:
         return settings._replace(endpoint_url="http://127.0.0.1")
     from sm_ask.local import open_container

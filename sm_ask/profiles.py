@@ -70,7 +70,8 @@ class Profiles(NamedTuple):
             return Profile(name="")
         if wanted in self.profiles:
             return self.profiles[wanted]
-        message = f"{self.path or 'no profiles file'}: no profile {shown(wanted)}{_did_you_mean(wanted, self.profiles)}"
+        where = f"{self.path}: no profile" if self.path else "there is no profiles file, and no profile"
+        message = f"{where} {shown(wanted)}{_did_you_mean(wanted, self.profiles)}"
         raise ConfigError(message, hint="profiles: " + ", ".join(self.profiles))
 
 

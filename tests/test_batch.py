@@ -415,7 +415,7 @@ def test_an_output_that_is_something_else(batch, serve, tmp_path, out, data):
 
 def test_no_output(cli, serve, tmp_path):
     done = cli("batch", str(questions(tmp_path / "in.jsonl", 2)), server=serve(echo()))
-    assert (done.code, "--output" in done.err) == (2, True)
+    assert (done.code, "-O FILE" in done.err) == (2, True)
 
 
 def test_permissions_and_links(batch, serve, tmp_path, out):

@@ -352,7 +352,7 @@ def test_an_unknown_profile_is_named_with_close_ones_and_the_list(path: Path) ->
         found.choose("lama-3")
     assert str(path) in caught.value.message
     assert caught.value.hint == "profiles: local, llama-3, mistral"
-    with pytest.raises(ConfigError, match='no profiles file: no profile "x"'):
+    with pytest.raises(ConfigError, match='no profiles file, and no profile "x"'):
         Profiles().choose("x")
 
 

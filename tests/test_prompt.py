@@ -340,3 +340,11 @@ def test_an_answer_that_a_filter_ended_is_not_whole(cli, serve):
     assert "content filter" in done.err
     strict = cli("prompt", "hi", "--require-complete", server=server)
     assert (strict.code, strict.text) == (10, "half an ans\n")
+
+
+def test_the_endpoint_on_this_machine_may_be_served_already(cli, serve):
+    """The profile local asks whoever serves it at the address, and starts none of its own."""
+    server = serve(says(chat_stream("Hello")))
+    done = cli("prompt", "hi", "-p", "local", "--endpoint-url", server.url)
+    assert (done.code, done.text) == (0, "Hello\n"), done.err
+    assert [request.path for request in server.requests] == ["/endpoints/local/invocations-response-stream"]

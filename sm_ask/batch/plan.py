@@ -69,7 +69,7 @@ class Rows:
             else:
                 others += 1
         if first is not None:
-            first.message += f" (and {others:,} more rows cannot be asked)" if others else ""
+            first.message += f" (and {others:,} more cannot be asked)" if others else ""
             first.hint = first.hint or "--skip-bad asks the others, and writes such rows as failed"
             raise first
         # What was good once needs no second look, but for those that are skipped.

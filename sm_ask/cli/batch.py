@@ -171,7 +171,7 @@ def _check_output(rows: str, options: BatchOptions) -> None:
         Output()
     if options.output is None:
         if not options.dry_run:
-            raise UsageError("there is no output", hint="name one with --output FILE, or - for stdout")
+            raise UsageError("there is no output", hint="name one with -O FILE, or -O - for stdout")
         return
     with contextlib.suppress(OSError):
         if STDIN not in (rows, options.output) and os.path.samefile(rows, options.output):

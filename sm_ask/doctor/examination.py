@@ -54,6 +54,7 @@ class Examination:
         self._watch: Watch | None = None
         self._failure: SmAskError | None = None
         self._answer: str | None = None
+        self._unasked = ""
         self._notes: list[str] = []
         self._roles: list[Assumed] = []
 
@@ -200,7 +201,8 @@ class Examination:
         if setup.settings.endpoint is None and setup.settings.name != profiles.LOCAL:
             raise SkippedError("no endpoint is named")
         if not invoke:
-            raise SkippedError("--no-invoke")
+            self._unasked = "--no-invoke"
+            raise SkippedError(self._unasked)
         try:
             self._answer = self._asked(setup, entry)
         except (DeniedError, CredentialsError):
@@ -217,6 +219,8 @@ class Examination:
         """Say what came of the question."""
         if self._failure is not None:
             raise self._failure
+        if self._unasked:
+            raise SkippedError(self._unasked)
         return _needed(self._answer, "permission")
 
     def _asked(self, setup: Setup, entry: Entry) -> str:
