@@ -212,13 +212,14 @@ def test_progress_is_shown_on_a_terminal_alone(serve):
 
 @pytest.mark.model
 class TestBuiltInModel:
-    """Temperature 0 gives the same answer each time."""
+    """Temperature 0 gives the same answer each time, to the same prompt: the paths that stand in it are relative."""
 
-    def ask(self, question, *arguments):
-        return run_process("qa", "-p", "local", "--temperature", "0", question, *arguments, timeout=240)
+    def ask(self, folder, question, *arguments):
+        command = ["qa", "-p", "local", "--temperature", "0", question, *arguments]
+        return run_process(*command, timeout=240, cwd=folder)
 
     def test_the_notebook_s_question_is_answered_from_its_text_alone(self):
-        done = self.ask(QUESTION, "--doc", str(HOSPITAL))
+        done = self.ask(HOSPITAL.parent, QUESTION, "--doc", HOSPITAL.name)
         assert done.code == 0, done.err
         assert "3 days" in done.text
 
@@ -232,16 +233,16 @@ class TestBuiltInModel:
             text = "\n\n".join([*paragraphs[turn:], *paragraphs[:turn]])
             (folder / ("deep" if number % 2 else "") / f"{number}.md").write_text(f"{text}\n\nNumber {number}.\n")
         shutil.copy(HOSPITAL, folder / "deep" / "er" / "party.txt")
-        done = self.ask(QUESTION, "--doc", str(folder))
+        done = self.ask(tmp_path, QUESTION, "--doc", folder.name)
         assert done.code == 0, done.err
         assert "3 days" in done.text
-        assert f"sm-ask: source {folder}/deep/er/party.txt:1-3" in done.err.splitlines()[1]
+        assert "sm-ask: source notes/deep/er/party.txt:1-3" in done.err.splitlines()[1]
 
     def test_strict_refuses_what_the_text_does_not_answer(self, tmp_path):
         unanswerable = ["What is the capital of France?", "Who won the football match?"]
         (tmp_path / "questions").write_text("\n".join([*unanswerable, QUESTION]))
-        options = ["--doc", str(HOSPITAL), "--strict", "--json"]
-        done = self.ask("--questions", str(tmp_path / "questions"), *options)
+        options = ["--doc", HOSPITAL.name, "--strict", "--json"]
+        done = self.ask(HOSPITAL.parent, "--questions", str(tmp_path / "questions"), *options)
         rows = [json.loads(line) for line in done.out.splitlines()]
         assert [row["error"] and row["error"]["code"] for row in rows] == [16, 16, None]
         assert "3 days" in rows[-1]["answer"]
