@@ -26,7 +26,7 @@ ROOMS = {
     "complaints": {"errors"},
     "handlers": {"errors", "chat", "wire", "complaints"},
     "strict_yaml": {"errors"},
-    "profiles": {"errors", "strict_yaml"},
+    "profiles": {"errors", "strict_yaml", "handlers"},
     "documents": {"errors"},
     "aws": {"errors", "redaction", "complaints"},
     "ask": {"errors", "chat", "handlers"},

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sm_ask import profiles, strict_yaml
+from sm_ask import strict_yaml
 from sm_ask.errors import ConfigError
-from sm_ask.profiles import FILE_KEYS, LOCAL, PROFILE_KEYS, Profile, Profiles, load, location, write_first
+from sm_ask.profiles import LOCAL, Profile, Profiles, load, location
+from sm_ask.profiles.first import write_first
+from sm_ask.profiles.keys import FILE_KEYS, PROFILE_KEYS, Keys
 
 EXAMPLE = Path(__file__).parent.parent / "profiles.example.yaml"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
@@ -37,8 +39,13 @@ def loaded(path: Path, text: str | bytes) -> Profiles:
 def refusal(path: Path, text: str | bytes) -> ConfigError:
     """Give the error of a profiles file of that text."""
     with pytest.raises(ConfigError) as caught:
-        loaded(path, text)
+        chosen(loaded(path, text))
     return caught.value
+
+
+def chosen(found: Profiles) -> list[Profile]:
+    """Choose one profile after the other."""
+    return [found.choose(name) for name in (*found.profiles, *found.faults)]
 
 
 def said(path: Path, text: str | bytes) -> str:
@@ -51,7 +58,7 @@ def said(path: Path, text: str | bytes) -> str:
 # What a file may hold
 
 
-def names(keys: profiles.Keys, before: str = "") -> Iterator[str]:
+def names(keys: Keys, before: str = "") -> Iterator[str]:
     """List the paths of all keys."""
     for key, inner in keys.items():
         if isinstance(inner, Mapping):
@@ -60,7 +67,7 @@ def names(keys: profiles.Keys, before: str = "") -> Iterator[str]:
             yield before + key
 
 
-def written(node: strict_yaml.Node, keys: profiles.Keys, before: str = "") -> Iterator[str]:
+def written(node: strict_yaml.Node, keys: Keys, before: str = "") -> Iterator[str]:
     """List the paths of the keys that a file uses."""
     for key, value in node.fields("it").items():
         inner = keys[key]
@@ -297,6 +304,53 @@ def test_a_number_where_a_text_is_wanted_is_to_be_quoted(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ("handler: opneai-chat", '3:5: there is no content handler "opneai-chat"', "did you mean openai-chat?"),
+        ("handler: our", '3:5: there is no content handler "our"', "did you mean ours?"),
+        ("handler: nova\n    params:\n      max_token: 5", "5:7: the container behind", "leave it out"),
+        ("handler: tgi\n    params: {n: 2}", "4:14: the container behind", "leave it out"),
+        ("params: {max_tokens: 5}\n    handler: text", "3:14: the handler text sends the text alone", "leave it out"),
+    ],
+)
+def test_a_handler_and_what_it_is_known_to_refuse_are_found_in_the_file(
+    path: Path, settings: str, message: str, hint: str
+) -> None:
+    error = refusal(path, f"profiles:\n  a:\n    {settings}\nhandlers: {{ours: {{request: x}}}}")
+    assert error.message.startswith(f"{path}:{message}")
+    assert str(error.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "handler: auto, params: {n: 1, top_k: 5}",
+        "handler: ours, params: {anything: 5}",
+        "handler: 'a_package.handlers:ContentHandler', params: {seed: 1}",
+        "handler: /home/ana/handlers.py:H",
+        "handler: openai-chat, params: {min_tokens: 5, chat_template_kwargs: {enable_thinking: false}}",
+        "handler: tgi, params: {top_n_tokens: 5, decoder_input_details: true}",
+        "handler: text, params: {temperature: null}",
+    ],
+)
+def test_what_a_handler_may_know_is_nobody_s_fault(path: Path, settings: str) -> None:
+    found = loaded(path, f"profiles: {{a: {{{settings}}}}}\nhandlers: {{ours: {{request: x}}}}")
+    assert (found.warnings, found.faults) == ((), {})
+
+
+def test_a_fault_leaves_the_other_profiles_alone(path: Path) -> None:
+    found = loaded(path, "default: bad\nprofiles: {bad: {endpont: x}, good: {endpoint: y}}")
+    assert found.choose("good") == Profile("good", endpoint="y")
+    assert found.choose(LOCAL) == Profile(LOCAL)
+    assert found.warnings == (f'the profile "bad" cannot be used: {found.faults["bad"]}',)
+    for name in (None, "bad"):
+        with pytest.raises(ConfigError, match='did you mean "endpoint"'):
+            found.choose(name)
+    with pytest.raises(ConfigError, match='did you mean "bad"'):
+        found.choose("bat")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[]", "1:1: the file must hold keys and values, not a list"),
@@ -460,11 +514,11 @@ AWKWARD = st.text() | st.sampled_from(
 def test_the_first_file_says_what_it_was_given(path: Path, name: str, endpoint: str, region: str | None) -> None:
     path.unlink(missing_ok=True)
     try:
-        write_first(path, endpoint=endpoint, region=region, handler=region, aws_profile=region, name=name)
+        write_first(path, endpoint=endpoint, region=region, handler=None, aws_profile=region, name=name)
     except ConfigError:
         assert not path.exists()
     else:
-        expected = Profile(name, endpoint=endpoint, region=region, handler=region, aws_profile=region)
+        expected = Profile(name, endpoint=endpoint, region=region, aws_profile=region)
         assert load(path, required=True).choose(None) == expected
 
 
@@ -481,6 +535,7 @@ FILES = st.fixed_dictionaries({"profiles": st.dictionaries(KEYS, st.dictionaries
 def test_any_file_loads_or_is_refused_with_its_place(path: Path, text: str) -> None:
     try:
         found, fault = loaded(path, text), None
+        chosen(found)
     except ConfigError as error:
         found, fault = Profiles(), error.message
     assert LOCAL in found.profiles

@@ -97,10 +97,50 @@ def test_a_wrong_key_sends_nothing(cli, serve, config):
     """Row C3."""
     config.write_text("profiles:\n  one:\n    endpont: first\n")
     server = serve(says(chat_stream("Hello")))
-    done = cli("prompt", "hi", "--config", str(config), server=server)
+    done = cli("prompt", "hi", "-p", "one", "--config", str(config), server=server)
     assert (done.code, len(server.requests)) == (3, 0)
-    assert "profiles.yaml:3:" in done.err
-    assert '"endpoint"' in done.err
+    assert done.err.count("profiles.yaml:3:5: ") == 1
+    assert 'did you mean "endpoint"?' in done.err
+
+
+def test_a_profile_that_is_wrong_stops_no_other_one(cli, serve, config):
+    """It is told all the same, and a list of all profiles needs all of them."""
+    config.write_text(config.read_text() + "  three:\n    endpont: third\n")
+    server = serve(says(chat_stream("Hello")))
+    done = cli("prompt", "hi", "-p", "one", "--config", str(config), server=server)
+    assert (done.code, done.text) == (0, "Hello\n")
+    assert f'sm-ask: the profile "three" cannot be used: {config}:6:5: unknown key "endpont"' in done.err
+    for command in (["handlers", "tgi"], ["profiles", "two"], ["whoami", "-p", "local"]):
+        done = cli(*command, "--config", str(config))
+        assert (done.code, done.err.count(":6:5:")) == (0, 1), command
+    for command in (["profiles"], ["profiles", "three"], ["whoami", "-p", "three"]):
+        done = cli(*command, "--config", str(config))
+        assert (done.code, done.out, done.err.count(":6:5:")) == (3, b"", 1), command
+
+
+def test_a_parameter_that_looks_like_a_slip_is_sent_and_told(cli, serve, config):
+    """A container may have a parameter of that name."""
+    config.write_text("profiles:\n  one:\n    params:\n      max_token: 5\n      min_tokens: 1\n")
+    server = serve(says(chat_stream("Hello")))
+    done = cli("prompt", "hi", "-p", "one", "--config", str(config), "-o", "temprature=1", server=server)
+    sent = server.requests[0].json
+    assert (sent["max_token"], sent["min_tokens"], sent["temprature"]) == (5, 1, 1)
+    assert done.err.splitlines() == [
+        f'sm-ask: {config}:4:7: "max_token" is passed on to the container as it is; did you mean "max_tokens"?',
+        'sm-ask: "temprature" is passed on to the container as it is; did you mean "temperature"?',
+    ]
+
+
+def test_the_first_file_may_leave_the_handler_open(cli, tmp_path):
+    assert cli("profiles", "init", "-e", "mine", "--handler", "auto", "--config", str(tmp_path / "p.yaml")).code == 0
+
+
+def test_a_first_file_that_is_there_is_kept(cli, config):
+    before = config.read_text()
+    done = cli("profiles", "init", "-e", "mine", "--config", str(config))
+    assert (done.code, config.read_text()) == (3, before)
+    assert f"{config}: exists already" in done.err
+    assert "hint: write the profile into it" in done.err
 
 
 def test_profiles_in_the_working_directory_are_not_looked_at(cli, config, monkeypatch):

@@ -34,7 +34,7 @@ from sm_ask.cli.options import (
     expanded,
     parameters,
 )
-from sm_ask.cli.question import argument, preview, sendable
+from sm_ask.cli.question import argument, preview, said
 from sm_ask.cli.stages import Stages
 from sm_ask.errors import RowsFailedError, SmAskError, UsageError
 from sm_ask.handlers.params import DEFAULT_MAX_TOKENS
@@ -124,13 +124,9 @@ class BatchOptions(NamedTuple):
     def form(self, setup: Setup) -> Form:
         """Give what makes questions of rows."""
         given = parameters(self.option, self.max_tokens, self.temperature, self.stop)
-        system = self.system if self.system is not None else setup.settings.system
-        return Form(
-            template=None if self.prompt_template is None else argument(self.prompt_template, "the template"),
-            system=argument(system, "the system prompt") if system else None,
-            params=sendable({**setup.settings.params, **given}),
-            stream=self.stream,
-        )
+        params, system = said(setup.settings, given, self.system)
+        template = None if self.prompt_template is None else argument(self.prompt_template, "the template")
+        return Form(template=template, system=system, params=params, stream=self.stream)
 
 
 @app.command(name="batch")

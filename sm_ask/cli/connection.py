@@ -26,9 +26,10 @@ def settle(options: CallOptions) -> Setup:
     """Give the settings of a run: options and SM_ASK variables before the profile."""
     log.listen(debug=options.debug)
     found = profiles.load(profiles.location(options.config, os.environ), required=bool(options.config))
+    # What is wrong in the profile that is chosen is an error, and told once.
+    profile = found.choose(options.profile)
     for warning in found.warnings:
         output.note(warning)
-    profile = found.choose(options.profile)
     named = given(options)
     settings = profile._replace(**{field: named[field] for field in _FIELDS if field in named})
     return Setup(

@@ -9,6 +9,7 @@ import typer
 
 from sm_ask import handlers, profiles
 from sm_ask.errors import UsageError
+from sm_ask.profiles.first import write_first
 from sm_ask.render import output, table
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -18,7 +19,9 @@ _COLUMNS = ("name", "endpoint", "region", "handler", "from")
 
 @app.command(name="profiles")
 def show(
-    name: Annotated[str | None, typer.Argument(help="A profile to show; init writes a first one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A profile to show; init writes a first one.", metavar="[NAME | init]")
+    ] = None,
     config: Annotated[str | None, typer.Option(envvar="SM_ASK_CONFIG", help="The profiles file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
     endpoint: Annotated[str | None, typer.Option("--endpoint", "-e", help="With init: the endpoint's name.")] = None,
@@ -32,23 +35,24 @@ def show(
     if name == "init":
         if not endpoint:
             raise UsageError("the first profile needs an endpoint", hint="sm-ask profiles init --endpoint NAME")
-        if handler:
+        if handler not in (None, handlers.AUTO):
             handlers.choose(handler)
-        profiles.write_first(
-            path, endpoint=endpoint, region=region, handler=handler, aws_profile=aws_profile, name=called
-        )
+        write_first(path, endpoint=endpoint, region=region, handler=handler, aws_profile=aws_profile, name=called)
         output.note(f"wrote {path}; try it with: sm-ask prompt 'Say hi'")
         return
     found = profiles.load(path, required=bool(config))
+    known = _rows(found) if name is None else _facts(found, name)
     for warning in found.warnings:
         output.note(warning)
-    if name is None:
-        table.show(output.Output(), _COLUMNS, _rows(found), as_json=as_json)
+    if isinstance(known, list):
+        table.show(output.Output(), _COLUMNS, known, as_json=as_json)
     else:
-        table.facts(output.Output(), _facts(found, name), as_json=as_json)
+        table.facts(output.Output(), known, as_json=as_json)
 
 
 def _rows(found: profiles.Profiles) -> list[dict[str, Any]]:
+    """Give all of them; raises ConfigError where one cannot be used."""
+    chosen = [found.choose(name) for name in (*found.profiles, *found.faults)]
     return [
         {
             "name": profile.name,
@@ -58,7 +62,7 @@ def _rows(found: profiles.Profiles) -> list[dict[str, Any]]:
             "default": profile.name == found.default,
             "from": _origin(found, profile),
         }
-        for profile in found.profiles.values()
+        for profile in chosen
     ]
 
 

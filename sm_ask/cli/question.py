@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sm_ask import handlers
 from sm_ask.chat import Message, Request
 from sm_ask.cli.connection import connect, settle
 from sm_ask.documents import STDIN, decode
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sm_ask.cli.options import CallOptions, QuestionOptions
     from sm_ask.cli.stdin import Stdin
     from sm_ask.connection import Connection, Setup
+    from sm_ask.profiles import Profile
 
 
 def instruction(text: str, name: str, stdin: Stdin, encoding: str | None = None) -> str:
@@ -79,9 +81,7 @@ def opened(setup: Setup, call: CallOptions, options: QuestionOptions) -> Iterato
     out = Output()
     if options.raw and options.as_json:
         raise UsageError("--raw gives the container's own bytes, which --json cannot hold; leave out one of them")
-    params = sendable({**setup.settings.params, **options.parameters()})
-    system = options.system if options.system is not None else setup.settings.system
-    told = argument(system, "the system prompt") if system else None
+    params, told = said(setup.settings, options.parameters(), options.system)
     with connect(setup, debug=call.debug, dry_run=options.dry_run) as connection:
         yield Desk(connection, options, params, told, out)
 
@@ -97,7 +97,16 @@ def put(message: Message, call: CallOptions, options: QuestionOptions) -> None:
             answer.show(desk.events(asked), desk.out, desk.style, desk.connection.asked)
 
 
-def sendable(params: dict[str, Any]) -> dict[str, Any]:
+def said(settings: Profile, params: Mapping[str, Any], system: str | None) -> tuple[dict[str, Any], str | None]:
+    """Give the parameters and the system prompt of a question: those of the command line before the profile's."""
+    for name in params:
+        if meant := handlers.meant(name):
+            output.note(f'"{name}" is passed on to the container as it is; did you mean "{meant}"?')
+    system = settings.system if system is None else system
+    return _sendable({**settings.params, **params}), argument(system, "the system prompt") if system else None
+
+
+def _sendable(params: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters; refuse what JSON in UTF-8 does not hold, and answers that nobody would see."""
     if params.get("n", 1) != 1:
         raise UsageError("one question gets one answer: n is 1", hint="ask again for another one")

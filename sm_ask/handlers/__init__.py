@@ -5,13 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sm_ask.errors import ConfigError
+from sm_ask.chat import Message, Request
+from sm_ask.errors import ConfigError, UsageError
+from sm_ask.handlers.params import meant
 from sm_ask.handlers.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sm_ask.chat import Delta, Request
+    from sm_ask.chat import Delta
+
+__all__ = ["AUTO", "NAMES", "RESERVED", "Handler", "choose", "meant", "named", "refusal", "unknown"]
 
 
 class Handler(Protocol):
@@ -77,19 +81,36 @@ def choose(name: str, declared: Mapping[str, Any] = MappingProxyType({}), source
             raise ConfigError(
                 f"{where}: {own!r} cannot be a handler's name", hint="presets' names and colons are taken"
             )
+    if error := unknown(name, declared):
+        raise error
     if name in declared:
         from sm_ask.handlers.declared import Declared
 
         return Declared(name, declared[name], f"{where}.{name}")
     if name in _PRESETS:
         return _PRESETS[name]
-    if ":" in name:
-        from sm_ask.handlers import foreign
+    from sm_ask.handlers import foreign
 
-        return foreign.load(name)
+    return foreign.load(name)
+
+
+def unknown(name: str, declared: Iterable[str]) -> ConfigError | None:
+    """Give the error for a name that neither a preset nor a declared handler has, and that is no class's."""
+    if name in declared or name in _PRESETS or ":" in name:
+        return None
     import difflib  # only a slip costs these milliseconds
 
     known = [*NAMES, *declared]
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"the handlers are {', '.join(known)}"
-    raise ConfigError(f'there is no content handler "{name}"', hint=hint)
+    return ConfigError(f'there is no content handler "{name}"', hint=hint)
+
+
+def refusal(name: str, parameter: str, value: Any) -> UsageError | None:  # noqa: ANN401 - JSON
+    """Give the error that the preset of that name has for a parameter; other handlers are not asked."""
+    try:
+        if name in _PRESETS:
+            _PRESETS[name].encode(Request((Message("user", name),), {parameter: value}))
+    except UsageError as error:
+        return error
+    return None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 CANONICAL = ("max_tokens", "temperature", "top_p", "top_k", "stop", "seed", "repetition_penalty", "n")
 #: Sent where nobody says otherwise: without a limit, containers answer with as few as 16 tokens or without end.
 DEFAULT_MAX_TOKENS = 512
+#: How like a canonical name another one has to be to be taken for a slip; min_tokens and top_a are parameters, too.
+_SLIP = 0.88
 
 
 class Params(NamedTuple):
@@ -71,8 +73,24 @@ class Params(NamedTuple):
             hint = (
                 f"leave it out, or name another content handler; `sm-ask handlers {handler}` lists what this one takes"
             )
-            raise UsageError(f"the container behind the handler {handler} knows no parameter {name}", hint=hint)
+            raise UsageError(
+                f"the container behind the handler {handler} knows no parameter {name}{_suggested(name)}", hint=hint
+            )
         return own
+
+
+def meant(name: str) -> str | None:
+    """Give the canonical name that another one looks like a slip of; None for one that may be a container's own."""
+    if name in CANONICAL:
+        return None
+    import difflib  # most runs name no other one
+
+    return next(iter(difflib.get_close_matches(name, CANONICAL, 1, _SLIP)), None)
+
+
+def _suggested(name: str) -> str:
+    near = meant(name)
+    return f"; did you mean {near}?" if near else ""
 
 
 def sampled(params: dict[str, Any]) -> dict[str, Any]:
