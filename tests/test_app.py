@@ -38,8 +38,12 @@ def test_what_cannot_be_written_is_said_so(option, target):
     ("arguments", "words"),
     [
         ([], "Missing command"),
-        (["promt"], "No such command 'promt'"),
-        (["prompt", "--temprature", "1"], "--temperature"),
+        (["promt"], "there is no command 'promt'; did you mean 'prompt'?"),
+        (["frobnicate"], "there is no command 'frobnicate'"),
+        (["local", "srve"], "Did you mean 'serve'?"),
+        (["prompt", "--temprature", "1"], "No such option: --temprature; did you mean --temperature?"),
+        (["handlers", "tgi", "lmi"], "one handler at a time, not tgi lmi"),
+        (["handlers", "test", "tgi", "lmi"], "one handler at a time, not test tgi lmi"),
         (["prompt", "--temperature", "hot"], "'hot' is not a valid float"),
         (["prompt", "--timeout", "soon"], "'soon' is no duration"),
         (["prompt", "-o", "novalue", "hi"], "'novalue' is not KEY=VALUE"),
@@ -52,7 +56,20 @@ def test_wrong_usage_is_two_lines_and_exit_code_two(cli, arguments, words):
     assert (done.code, done.out) == (2, b"")
     assert first.startswith("sm-ask: error: ")
     assert words in first
-    assert hint.startswith("hint: see sm-ask")
+    assert hint.startswith("hint: ")
+    assert "sm-ask" in hint
+
+
+@pytest.mark.parametrize("command", ["prompt", "qa"])
+def test_a_question_without_quotes_is_told_of_them(cli, command):
+    done = cli(command, "What", "is", "up")
+    assert (done.code, done.out) == (2, b"")
+    assert f'hint: put the question in quotes: sm-ask {command} "What is …?"; see sm-ask {command} --help' in done.err
+
+
+def test_the_usage_says_where_a_word_is_of_its_own():
+    assert "[OPTIONS] [NAME | test NAME]" in run_process("handlers", "--help").text
+    assert "[OPTIONS] [NAME | init]" in run_process("profiles", "--help").text
 
 
 def test_wrong_usage_is_json_with_json(cli):

@@ -12,7 +12,7 @@ from sm_ask import __version__
 from sm_ask.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: In the order of the help.
 NAMES: Final = (
@@ -54,6 +54,10 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
 _SIGNALS = "\n  130, 143, 129, 141: ended by SIGINT, SIGTERM, SIGHUP, a closed pipe"
 
 
+#: Who leaves out the quotes there gives several words for one.
+_ONE_QUESTION = ("sm-ask prompt", "sm-ask qa")
+
+
 class _LateGroup(TyperGroup):
     """Imports a command's module when the command is looked up."""
 
@@ -65,6 +69,12 @@ class _LateGroup(TyperGroup):
             return None
         module = importlib.import_module(f"sm_ask.cli.{cmd_name}")
         return typer.main.get_command(module.app)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401
+        name = args[0]
+        if name in NAMES or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise UsageError(f"there is no command {name!r}{_meant(name, NAMES)}", hint="see sm-ask --help")
 
 
 app = typer.Typer(
@@ -105,7 +115,19 @@ def invoke(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 def _explain(error: Any) -> NoReturn:  # noqa: ANN401 - private to typer
     path = error.ctx.command_path if error.ctx else "sm-ask"
-    raise UsageError(error.format_message().rstrip("."), hint=f"see {path} --help") from None
+    message, hint = error.format_message().rstrip("."), f"see {path} --help"
+    if near := getattr(error, "possibilities", None):
+        message = f"{error.message}; did you mean {near[0]}?"
+    elif path in _ONE_QUESTION and "extra argument" in message:
+        hint = f'put the question in quotes: {path} "What is …?"; {hint}'
+    raise UsageError(message, hint=hint) from None
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    import difflib  # only a slip costs this millisecond
+
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _with_wait(arguments: list[str]) -> list[str]:

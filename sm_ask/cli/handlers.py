@@ -26,15 +26,18 @@ _AUTO = "whichever of the others fits what runs behind the endpoint"
 
 @app.command(name="handlers")
 def show(
-    name: Annotated[str | None, typer.Argument(help="A handler to show; test tries one on a saved response.")] = None,
-    tested: Annotated[str | None, typer.Argument(help="With test: the handler.", metavar="[NAME]")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="A handler to show, or after test to try.", metavar="[NAME | test NAME]"),
+    ] = None,
     response: Annotated[str | None, typer.Option(help="With test: a file with the container's response.")] = None,
     stream: Annotated[bool, typer.Option("--stream", help="With test: the response is a stream.")] = False,
     config: Annotated[str | None, typer.Option(envvar="SM_ASK_CONFIG", help="The profiles file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """List the content handlers, show one, or try one on a saved response with test."""
-    if name != _TEST and (tested or response or stream):
+    name, tested = _named(words or [])
+    if name != _TEST and (response or stream):
         raise UsageError("only test takes a response", hint="sm-ask handlers test NAME --response FILE [--stream]")
     declared, source = _declared(config)
     out = output.Output()
@@ -49,6 +52,14 @@ def show(
         table.facts(out, _decoded(handler, response, stream=stream), as_json=as_json)
     else:
         raise UsageError("test needs a handler and a response", hint="sm-ask handlers test NAME --response FILE")
+
+
+def _named(words: list[str]) -> tuple[str | None, str | None]:
+    """Take the handler to show, or test and the handler to try."""
+    name, tested, *more = [*words, None, None]
+    if any(more) or (tested and name != _TEST):
+        raise UsageError(f"one handler at a time, not {' '.join(words)}", hint="sm-ask handlers NAME")
+    return name, tested
 
 
 def _declared(config: str | None) -> tuple[Mapping[str, Any], str]:
