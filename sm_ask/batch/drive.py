@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.batch import record
 from sm_ask.batch.breaker import Breaker
+from sm_ask.batch.crew import Crew
 from sm_ask.batch.pace import is_refusal
-from sm_ask.batch.run import groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from sm_ask.batch.crew import Asking
     from sm_ask.batch.order import InOrder
     from sm_ask.batch.pace import Pace
     from sm_ask.batch.record import Outcome
     from sm_ask.batch.rows import Row
-    from sm_ask.batch.run import Asking
     from sm_ask.batch.tally import Tally
     from sm_ask.envelope import Asked
     from sm_ask.errors import SmAskError
@@ -64,14 +63,25 @@ def drive(
     Gives the failure that every row would share, if one has ended the run; the rows that it met are not written.
     """
     breaker = Breaker(pace.ceiling)
-    supply = order.ahead(rows, pace) if order else rows
-    with contextlib.closing(groups(supply, asking, pace, pace.ceiling, _TICK)) as found:
-        for group in found:
-            own = breaker.sift(order.sorted(group) if order else group)
-            book.write(own)
-            pace.forgive(sum(is_refusal(outcome.result) for outcome in own))
-            pace.stopped = pace.stopped or breaker.error is not None
-            if not watch():
-                break
-    book.write(breaker.rest())
+
+    def take(group: list[Outcome]) -> None:
+        own = breaker.sift(order.sorted(group) if order else group)
+        book.write(own)
+        pace.forgive(sum(is_refusal(outcome.result) for outcome in own))
+        pace.stopped = pace.stopped or breaker.error is not None
+
+    crew = Crew(order.ahead(rows, pace) if order else rows, asking, take, pace)
+    crew.start(pace.ceiling)
+    try:
+        while not crew.wait(_TICK):
+            with crew.turn:
+                if not watch():
+                    break
+    finally:
+        crew.close()
+        # Whoever is writing is waited for; nobody writes after this.
+        with crew.turn:
+            rest = breaker.rest()
+    crew.check()
+    book.write(rest)
     return breaker.error
