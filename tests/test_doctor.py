@@ -81,7 +81,9 @@ def test_nothing_is_spent_where_that_is_asked(examined, cloud):
 
 
 def test_for_a_person(cli, cloud):
-    cloud.answers["invoke"] = lambda _: whole({}, 403, x_amzn_ErrorType="AccessDeniedException")
+    cloud.answers["invoke"] = lambda _: whole(
+        {"Message": "not authorized to perform"}, 403, x_amzn_ErrorType="AccessDeniedException"
+    )
     done = cli("doctor", *TO)
     lines = done.text.splitlines()
     assert lines[0].split() == [
@@ -94,13 +96,14 @@ def test_for_a_person(cli, cloud):
     failed = next(line for line in lines if line.startswith("failed"))
     assert failed.split()[1] == "permission"
     assert "fix: the identity needs sagemaker:InvokeEndpoint" in done.text
-    assert "\nsm-ask: error: AccessDenied" in done.err
+    assert done.err.splitlines()[-1].startswith("sm-ask: error: the diagnosis failed at: permission")
+    assert (done.text + done.err).count("not authorized to perform") == 1
 
 
 def test_a_profiles_file_that_is_wrong(examined, cloud, tmp_path):
     path = tmp_path / "profiles.yaml"
     path.write_text("profiles:\n  a: {endpont: ep}\n")
-    done, steps = examined("--config", str(path))
+    done, steps = examined("--config", str(path), "-p", "a")
     assert done.code == 3
     assert statuses(steps) == "f" + "s" * (len(steps) - 1)
     assert f"{path}:2" in steps["configuration"]["found"]
@@ -119,8 +122,32 @@ def test_a_profile_without_an_endpoint(examined, cloud):
 @pytest.mark.parametrize(("region", "code"), [("US-EAST-1", 3), ("", 3)])
 def test_a_region_that_is_none(examined, cloud, region, code):
     done, steps = examined("-e", "ep", "--region", region)
-    assert (done.code, steps["region"]["status"]) == (code, "failed")
+    assert (done.code, steps["AWS settings"]["status"]) == (code, "failed")
     assert (steps["credentials"]["status"], cloud.requests) == ("skipped", [])
+
+
+def test_an_aws_profile_that_is_none(examined, cloud):
+    done, steps = examined(*TO, "--aws-profile", "nix")
+    assert (done.code, cloud.requests) == (4, [])
+    assert steps["AWS settings"]["found"] == "the AWS profile 'nix' does not exist"
+    assert steps["credentials"]["found"] == "it needs the step AWS settings"
+
+
+@pytest.mark.usefixtures("cloud")
+def test_where_the_region_comes_from(examined, monkeypatch, tmp_path):
+    path = tmp_path / "profiles.yaml"
+    path.write_text("profiles:\n  a: {endpoint: ep, region: eu-west-1}\n")
+
+    def found(*arguments: str) -> str:
+        _, steps = examined("--no-invoke", "--config", str(path), *arguments)
+        return str(steps["AWS settings"]["found"])
+
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    assert found("-e", "ep") == "region eu-west-3, from AWS_REGION"
+    assert found("-p", "a") == f"region eu-west-1, from profile a in {path}"
+    monkeypatch.setenv("SM_ASK_REGION", "eu-west-2")
+    assert found("-p", "a") == "region eu-west-2, from SM_ASK_REGION"
+    assert found("-p", "a", "--region", "us-west-2") == "region us-west-2, from --region"
 
 
 def test_no_credentials_and_why_each_source_was_left(examined, cloud, monkeypatch):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sm_ask import profiles
 from sm_ask.cli.connection import settle
+from sm_ask.cli.given import Given
 from sm_ask.cli.options import CallOptions, expanded
 from sm_ask.connection import access_to
 from sm_ask.render import output
@@ -18,7 +18,6 @@ from sm_ask.render.terminal import one_line
 if TYPE_CHECKING:
     from sm_ask.aws.hops import Assumed
     from sm_ask.aws.session import Entry
-    from sm_ask.profiles import Profile
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -43,31 +42,11 @@ def whoami(
         from sm_ask.aws.session import enter
 
         entry = enter(access_to(setup), timeout=call.timeout or _PATIENCE, tell=output.note)
-        known = _known(entry, _Given(context, setup.settings, call.config))
+        known = _known(entry, Given(context, setup.settings, call.config))
     _show(known, out, as_json=as_json)
 
 
-class _Given:
-    """Says which of an option's three places a setting came from."""
-
-    def __init__(self, context: typer.Context, settings: Profile, config: str | None) -> None:
-        self._context, self._settings = context, settings
-        self._path = profiles.location(config, os.environ)
-
-    def origin(self, field: str, option: str | None = None) -> str | None:
-        """Name the flag, the variable, or the profile; None if it is AWS's own."""
-        source = self._context.get_parameter_source(option or field)
-        flag = (option or field).replace("_", "-")
-        if source and source.name == "COMMANDLINE":
-            return f"--{flag}"
-        if source and source.name == "ENVIRONMENT":
-            return "SM_ASK_" + flag.upper().replace("-", "_")
-        if getattr(self._settings, field) is not None:
-            return f"profile {self._settings.name} in {self._path}"
-        return None
-
-
-def _known(entry: Entry, given: _Given) -> dict[str, Any]:
+def _known(entry: Entry, given: Given) -> dict[str, Any]:
     from sm_ask.aws import identity, origins
 
     if entry.credentials is None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sm_ask.aws.session import Entry, Place
     from sm_ask.aws.sources import Left
     from sm_ask.connection import Setup
+    from sm_ask.profiles import Profile
 
 _Found = TypeVar("_Found")
 #: Seconds that each service may take; a diagnosis that hangs is none.
@@ -44,9 +45,11 @@ _QUESTION = Request((Message("user", "Say hi"),), {"max_tokens": 1})
 class Examination:
     """What is known so far; a step that needs more than that is skipped."""
 
-    def __init__(self, settle: Callable[[], Setup], tell: Callable[[str], None]) -> None:
-        """Take what gives the settings, and who hears of warnings."""
-        self._settle, self._tell = settle, tell
+    def __init__(
+        self, settle: Callable[[], Setup], region_of: Callable[[Profile], str | None], tell: Callable[[str], None]
+    ) -> None:
+        """Take what gives the settings and where their region comes from, and who hears of warnings."""
+        self._settle, self._region_of, self._tell = settle, region_of, tell
         self._setup: Setup | None = None
         self._place: Place | None = None
         self._entry: Entry | None = None
@@ -81,8 +84,8 @@ class Examination:
         name = f"profile {settings.name}" if settings.name else "no profile"
         return f"{name}: endpoint {settings.endpoint or profiles.LOCAL}"
 
-    def region(self) -> str:
-        """Settle the region, and check AWS's own settings."""
+    def aws_settings(self) -> str:
+        """Check AWS's own settings, and settle the region."""
         setup = _needed(self._setup, "configuration")
         from sm_ask.aws import session
         from sm_ask.aws.clock import Watch
@@ -92,13 +95,12 @@ class Examination:
         with translated(bad_value=ConfigError):
             self._place = session.settle(connection.access_to(setup), timeout=PATIENCE, tell=self._tell)
         self._place.session.register("response-received", self._watch.note)
-        origin = self._place.region.origin
-        told = "--region, SM_ASK_REGION or the profile"
-        return f"{self._place.region.value}, from {told if origin == 'given' else origin}"
+        region = self._place.region
+        return f"region {region.value}, from {self._region_of(setup.settings) or region.origin}"
 
     def credentials(self) -> str:
         """Find the first credentials, before any role, and note why other sources were left."""
-        place = _needed(self._place, "region")
+        place = _needed(self._place, "AWS settings")
         if place.access.keys:
             self._entry = place.entry(None)
             raise SkippedError(_HERE)
@@ -132,7 +134,7 @@ class Examination:
         from sm_ask.aws import sources
         from sm_ask.aws.failures import translated
 
-        place = _needed(self._place, "region")
+        place = _needed(self._place, "AWS settings")
         if not self._roles:
             raise SkippedError("there are no credentials to assume it with")
         role = self._roles[number]

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sm_ask.doctor import Step
-    from sm_ask.errors import SmAskError
     from sm_ask.render.output import Output
 
 _COLOURS = {"ok": 32, "failed": 31, "skipped": 2}
@@ -27,11 +26,16 @@ def show(found: Iterable[Step], out: Output, *, as_json: bool) -> None:
         kept.append(step)
         if not as_json:
             out.write(_text(step, coloured=out.is_terminal and not os.environ.get("NO_COLOR")).encode())
-    failed: list[SmAskError] = [step.error for step in kept if step.error is not None]
+    failed = [(step.name, step.error) for step in kept if step.error is not None]
     if as_json:
         out.json({"ok": not failed, "steps": [_object(step) for step in kept]})
-    if failed:
-        raise failed[0]
+    if not failed:
+        return
+    error = failed[0][1]
+    if not as_json:
+        # What failed, and what to do, stands there already.
+        error.message, error.hint = f"the diagnosis failed at: {', '.join(name for name, _ in failed)}", None
+    raise error
 
 
 def _text(step: Step, *, coloured: bool) -> str:
