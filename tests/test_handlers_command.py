@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from conftest import SM_ASK
 from sm_ask.handlers import NAMES
+from terminal import on_terminal
 
 STREAM = (
     b'data: {"choices": [{"delta": {"reasoning": "Hm."}}]}\n\n'
@@ -131,3 +133,23 @@ def test_what_cannot_be_done(cli, arguments, code):
 def test_control_characters_do_not_reach_the_list(cli, saved):
     done = cli("handlers", "test", "text", "--response", saved(b"a\x1b[31m\rb"))
     assert "\x1b" not in done.text
+
+
+def test_the_list_breaks_no_word_on_a_terminal():
+    """80 columns are just enough; what is too long for its column goes on below."""
+    shown = on_terminal(SM_ASK, "handlers", columns=80)
+    lines = [line.rstrip() for line in shown.text.splitlines()]
+    assert shown.code == 0
+    assert {line.split()[0] for line in lines} >= set(NAMES)
+    flat = " ".join(shown.text.split())
+    for whole in ("choices[0].message.content", "completions[0].data.text", "text-generation-"):
+        assert whole in flat
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_a_list_on_a_pipe_says_yes_and_no(cli):
+    rows = dict(line.split("\t", 1) for line in cli("handlers").text.splitlines())
+    assert rows["tgi"].endswith("\tyes")
+    assert rows["ai21"].endswith("\tno")
+    assert "\nstreams: yes\n" in cli("handlers", "tgi").text
+    assert json.loads(cli("handlers", "tgi", "--json").text)["streams"] is True
