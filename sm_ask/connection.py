@@ -165,7 +165,7 @@ def connect(setup: Setup, *, tell: Callable[[str], None], dry_run: bool = False)
         if settings.name == profiles.LOCAL:
             settings = settings._replace(endpoint=settings.endpoint or profiles.LOCAL)
             if settings.endpoint_url is None:
-                settings = _local(settings, stack, dry_run=dry_run)
+                settings = _local(settings, stack, tell, dry_run=dry_run)
         check_named(settings)
         yield _connection(setup._replace(settings=settings), named, tell, dry_run=dry_run)
 
@@ -177,18 +177,17 @@ def check_named(settings: Profile) -> None:
         raise ConfigError("no endpoint is named", hint=hint)
 
 
-def _local(settings: Profile, stack: contextlib.ExitStack, *, dry_run: bool) -> Profile:
+def _local(settings: Profile, stack: contextlib.ExitStack, tell: Callable[[str], None], *, dry_run: bool) -> Profile:
     # The model is loaded for this profile alone.
+    from sm_ask.local import open_container
     from sm_ask.local.model import CONTEXT
+    from sm_ask.local.service import USUAL_URL, Service
 
     settings = settings._replace(context_window=settings.context_window or CONTEXT)
     if dry_run:
-        return settings._replace(endpoint_url="http://127.0.0.1")
-    from sm_ask.local import open_container
-    from sm_ask.local.service import Service
-
-    container = open_container(None, None)
-    service = stack.enter_context(Service(container, name=str(settings.endpoint)))
+        tell("this endpoint has an address only while it runs; the one shown is that of `sm-ask local serve`")
+        return settings._replace(endpoint_url=USUAL_URL)
+    service = stack.enter_context(Service(open_container(), name=str(settings.endpoint)))
     return settings._replace(endpoint_url=service.url)
 
 

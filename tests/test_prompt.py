@@ -230,6 +230,14 @@ def test_a_dry_run_needs_no_credentials_and_sends_nothing(cli, serve):
     assert '\n\n{"messages": [{"role": "user", "content": "hi"}]' in done.text
 
 
+def test_a_dry_run_of_the_endpoint_on_this_machine_says_whose_address_it_shows(cli):
+    """It has none before it runs, and needs no model for that."""
+    done = cli("prompt", "hi", "--dry-run", "-p", "local")
+    assert done.code == 0
+    assert done.text.startswith("POST http://127.0.0.1:8080/endpoints/local/")
+    assert "only while it runs; the one shown is that of `sm-ask local serve`" in done.err
+
+
 def test_a_dry_run_shows_no_secret(cli, monkeypatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token-of-the-tests")
     for form in ("--json", "--stream"):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from sm_ask.local.container import Container
 
+#: Where `sm-ask local serve` listens if nobody says otherwise.
+USUAL_PORT = 8080
+USUAL_URL = f"http://{HOST}:{USUAL_PORT}"
 _ACCEPT_INTERVAL = 0.05
 
 
