@@ -105,7 +105,7 @@ def test_no_byte_of_a_stream_in_time(cli, serve):
 @pytest.mark.parametrize("end", [says_and_closes, says_and_resets])
 @pytest.mark.parametrize("at", [3, 120, -60, -20, -1])
 def test_a_whole_answer_that_is_cut(cli, serve, end, at):
-    """Row N10: for every other byte, see the sweep over all of them."""
+    """Row N10: for the other bytes, see the sweep in test_streams."""
     server = serve(end(chat_whole("Hello, world")[:at]))
     done = cli("prompt", "hi", "--no-stream", server=server)
     assert (done.code, done.out, len(server.requests)) == (7 if at == 3 else 10, b"", 1)

@@ -5,6 +5,7 @@ No call here says how often to try, so that one request proves that nothing is s
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import time
@@ -35,8 +36,9 @@ from server import (
     whole,
 )
 from sm_ask.ask import Policy, ask
+from sm_ask.aws.frames import payloads
 from sm_ask.chat import Answer, Message, Request, Text
-from sm_ask.errors import SmAskError
+from sm_ask.errors import IncompleteError, SmAskError, UnusableError
 from sm_ask.handlers import named
 from sm_ask.local import frames
 
@@ -66,6 +68,7 @@ def assert_incomplete(done, server, *words, text=f"{TEXT}\n"):
 # Rows N10, T1 to T4: the sweep.
 
 SHORT = [chat_event({"content": "Hé"}), chat_event({"content": "llo"}, "stop"), b"data: [DONE]\n\n"]
+PIECES = {"openai-chat": SHORT, "tgi": tgi_parts("Hé", "llo")}
 RESPONSES = {
     "openai-chat whole": (False, "openai-chat", chat_whole(TEXT)),
     "openai-chat chunked": (True, "openai-chat", streamed(SHORT)),
@@ -76,6 +79,25 @@ RESPONSES = {
     "tgi length": (True, "tgi", streamed(tgi_parts("Hé", "llo"), "length")),
     "tgi close": (True, "tgi", streamed(tgi_parts("Hé", "llo"), "close")),
 }
+
+
+def alike(one: bytes, other: bytes) -> int:
+    """How many bytes two responses have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def cuts(response: str) -> list[int]:
+    """Every place in the head and beside the ends of lines, which are HTTP's; in what is only counted, every 19th.
+
+    What it has in common with a response before it was cut there.
+    """
+    data = RESPONSES[response][2]
+    before = itertools.takewhile(lambda name: name != response, RESPONSES)
+    begin = max((alike(data, RESPONSES[name][2]) for name in before), default=0)
+    head = data.index(b"\r\n\r\n") + 4
+    near = (at for at in range(head, len(data)) if at % 19 == 0 or b"\r\n" in data[at - 3 : at + 3])
+    return sorted({*range(begin, head), *near, len(data) - 1})
 
 
 def swept(serve, response: str, offsets, end):
@@ -97,14 +119,31 @@ def swept(serve, response: str, offsets, end):
 
 @pytest.mark.parametrize("response", RESPONSES)
 def test_no_cut_of_an_answer_is_taken_for_the_whole(serve, response):
-    """Rows N10, T1 to T4: the connection is closed after every byte there is."""
-    for offset, text, outcome in swept(serve, response, range(len(RESPONSES[response][2])), says_and_closes):
+    """Rows N10, T1 to T4: the connection is closed."""
+    for offset, text, outcome in swept(serve, response, cuts(response), says_and_closes):
         assert TEXT.startswith(text), offset
         if isinstance(outcome, Answer):
             assert outcome.text == text == TEXT, offset
         else:
             assert outcome.code in {7, 10}, offset
             assert outcome.maybe_charged, offset
+
+
+@pytest.mark.parametrize("handler", PIECES)
+def test_no_cut_of_a_body_is_taken_for_the_whole(handler):
+    """Rows T1 to T4, at every byte: its frames tell where HTTP takes the body for whole."""
+    body = b"".join(map(frames.payload_part, PIECES[handler]))
+    whole_answer = list(named(handler).decode(payloads([body])))
+    for at in range(len(body)):
+        assert list(named(handler).decode(payloads([body[:at], body[at:]]))) == whole_answer, at
+        found, error = [], None
+        try:
+            found.extend(named(handler).decode(payloads([body[:at]])))
+        except (IncompleteError, UnusableError) as raised:
+            error = raised
+        texts = [delta.text for delta in found if isinstance(delta, Text)]
+        assert TEXT.startswith("".join(texts)) if error else "".join(texts) == TEXT, at
+        assert isinstance(error, UnusableError) == (at == 0), at
 
 
 @pytest.mark.parametrize("response", RESPONSES)
