@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import botocore.loaders
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -19,6 +20,14 @@ from sm_ask.aws.session import Access, enter, open_client
 from sm_ask.errors import ConfigError, CredentialsError
 
 REGIONS = ["us-east-1", "us-west-2", "eu-central-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1"]
+#: Keeps the descriptions of services; each session would read its own.
+LOADER = botocore.loaders.create_loader()
+
+
+def made_by_botocore(service, region):
+    made = botocore.session.Session()
+    made.register_component("data_loader", LOADER)
+    return made.create_client(service, region_name=region)
 
 
 def sent(client) -> tuple[str, str]:
@@ -54,7 +63,7 @@ def _patient():
 def test_addresses_and_scopes_are_botocores_own(region, variant, monkeypatch):
     if variant:
         monkeypatch.setenv(variant, "true")
-    theirs = outcome(lambda: botocore.session.Session().create_client("sagemaker-runtime", region_name=region))
+    theirs = outcome(lambda: made_by_botocore("sagemaker-runtime", region))
     ours = outcome(lambda: open_client(Access(region=region), timeout=5))
     assert ours == theirs
 
@@ -99,7 +108,7 @@ def test_a_profile_that_does_not_exist_is_a_matter_of_credentials():
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_sts_is_where_botocore_has_it(region):
-    theirs = botocore.session.Session().create_client("sts", region_name=region).meta
+    theirs = made_by_botocore("sts", region).meta
     ours = enter(Access(region=region), timeout=5).sts().meta
     assert ours.endpoint_url == theirs.endpoint_url
     assert (ours.config.read_timeout, ours.config.retries) == (5, {"mode": "standard", "total_max_attempts": 1})
