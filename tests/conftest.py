@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,20 @@ sys.path.insert(0, str(GUARD))
 import sitecustomize as _guard  # noqa: E402, F401 - watches this process from here on
 
 SM_ASK = str(Path(sys.executable).with_name("sm-ask"))
+
+# Every process that a test starts would compile sm-ask anew, and every worker the tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    # In the background of a script, or under nohup, one is ignored, and every process that a test starts inherits that.
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core, as half of a test is waiting: for a clock, a process, a terminal."""
+    return min(2 * (os.cpu_count() or 1), 16)
 
 
 @dataclass(frozen=True)
