@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -95,16 +96,32 @@ def at(server: Server) -> list[str]:
 
 @pytest.fixture
 def cli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run the command line in this process, with stdin closed."""
+    """Run the command line in this process; stdin is closed unless it is given: what is piped in, or a descriptor."""
 
-    def run(*arguments: str, server: Server | None = None) -> Result:
-        monkeypatch.setattr(sys, "stdin", None)
-        code = main([*arguments, *(at(server) if server else [])])
+    def run(*arguments: str, server: Server | None = None, stdin: bytes | int | None = None) -> Result:
+        command = [*arguments, *(at(server) if server else [])]
+        if stdin is None:
+            monkeypatch.setattr(sys, "stdin", None)
+            code = main(command)
+        else:
+            with closing(opened(stdin)) as source:
+                monkeypatch.setattr(sys, "stdin", source)
+                code = main(command)
         sys.stdout.flush()
         out, err = capfdbinary.readouterr()
         return Result(code, out, err.decode())
 
     return run
+
+
+def opened(stdin: bytes | int) -> TextIO:
+    """Open a pipe in which those bytes wait, or what a descriptor leads to, as stdin is opened."""
+    if isinstance(stdin, int):
+        return open(stdin, closefd=False, encoding="utf-8")
+    source, sink = os.pipe()
+    with open(sink, "wb") as pipe:
+        pipe.write(stdin)
+    return open(source, encoding="utf-8")
 
 
 def run_process(*arguments: str, server: Server | None = None, **settings: Any) -> Result:

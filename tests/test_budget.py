@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from conftest import run_process
 from server import Server, chat_stream, whole
 from sm_ask.qa.tokens import estimate
 
@@ -59,62 +58,62 @@ class Strict(Server):
         conversation.send(whole({"Message": text, **members}, 424, x_amzn_ErrorType="ModelError"))
 
 
-def ask(server, *arguments):
+def ask(cli, server, *arguments):
     question = ["qa", "How long does a full restore of the order database take?", "--workers", "1", "--no-stdin"]
     documents = [word for path in HANDBOOK for word in ("--doc", str(path))]
-    return run_process(*question, *documents, *arguments, server=server)
+    return cli(*question, *documents, *arguments, server=server)
 
 
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("exact", [False, True])
-def test_the_budget_is_never_exceeded(tokenizer, chain, exact):
+def test_the_budget_is_never_exceeded(cli, tokenizer, chain, exact):
     found, path = tokenizer
     options = ["--chain", chain, "--context-window", "2000", "--max-tokens", "200", *(["--tokenizer", path] * exact)]
     with Strict(found, 2000) as server:
-        done = ask(server, *options)
+        done = ask(cli, server, *options)
     assert (done.code, server.refused) == (0, 0), done.err
     assert max(server.used) <= 2000
     if exact and chain not in ("auto", "retrieve"):
         assert max(server.used) > 1500
 
 
-def test_an_exact_count_fits_more_into_a_prompt(tokenizer):
+def test_an_exact_count_fits_more_into_a_prompt(cli, tokenizer):
     found, path = tokenizer
     calls = []
     for options in ([], ["--tokenizer", path]):
         with Strict(found, 1500) as server:
-            ask(server, "--chain", "map-rerank", "--context-window", "1500", "--max-tokens", "100", *options)
+            ask(cli, server, "--chain", "map-rerank", "--context-window", "1500", "--max-tokens", "100", *options)
         calls.append(len(server.used))
     assert calls[1] < calls[0]
 
 
-def test_a_container_that_takes_less_shrinks_the_budget_once(tokenizer):
+def test_a_container_that_takes_less_shrinks_the_budget_once(cli, tokenizer):
     """The window is not known, and the container refuses what was thought to fit."""
     found, _ = tokenizer
     with Strict(found, 3000) as server:
-        done = ask(server, "--chain", "auto", "--max-tokens", "200", "--context-window", "100000")
+        done = ask(cli, server, "--chain", "auto", "--max-tokens", "200", "--context-window", "100000")
     assert (done.code, server.refused, len(server.used)) == (0, 1, 2), done.err
     assert "the prompt was too long for the model; asking once more within 3,000 tokens" in done.err
     assert server.used[1] <= 3000
 
 
-def test_a_profile_says_how_large_the_window_is(tokenizer, tmp_path):
+def test_a_profile_says_how_large_the_window_is(cli, tokenizer, tmp_path):
     found, path = tokenizer
     config = tmp_path / "profiles.yaml"
     settings = f"{{context_window: 1200, tokenizer: {path}, params: {{max_tokens: 99}}}}"
     config.write_text(f"default: a\nprofiles: {{a: {settings}}}")
     with Strict(found, 1200) as server:
-        done = ask(server, "--chain", "map-rerank", "--config", str(config))
+        done = ask(cli, server, "--chain", "map-rerank", "--config", str(config))
     assert (done.code, server.refused) == (0, 0)
     assert 900 < max(server.used) <= 1200
 
 
 @pytest.mark.parametrize("content", ["nonsense", "{}", None])
-def test_a_tokenizer_that_is_none_is_named(tmp_path, serve, content):
+def test_a_tokenizer_that_is_none_is_named(cli, tmp_path, serve, content):
     if content is not None:
         (tmp_path / "t.json").write_text(content)
     server = serve()
-    done = ask(server, "--tokenizer", str(tmp_path / "t.json"))
+    done = ask(cli, server, "--tokenizer", str(tmp_path / "t.json"))
     assert (done.code, server.requests) == (3, [])
     assert "t.json' is no tokenizer.json" in done.err
 

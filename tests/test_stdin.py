@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from conftest import SM_ASK, Result, at, run_process
+from conftest import SM_ASK, Result, at
 from server import chat_stream, says
 from terminal import Terminal, on_terminal
 
@@ -61,38 +61,39 @@ def silent_pipe():
         (["--encoding", "latin-1"], b"caf\xe9", "caf\u00e9"),
     ],
 )
-def test_material_comes_first_and_the_instruction_last(server, arguments, piped, prompt):
-    done = run_process("prompt", *arguments, server=server, input=piped)
+def test_material_comes_first_and_the_instruction_last(cli, server, arguments, piped, prompt):
+    done = cli("prompt", *arguments, server=server, stdin=piped)
     assert (done.code, done.out, done.err) == (0, b"ok\n", "")
     assert prompts(server) == [prompt]
 
 
-def test_files_stand_after_what_is_piped_in(server, tmp_path):
+def test_files_stand_after_what_is_piped_in(cli, server, tmp_path):
     (tmp_path / "a").write_text("file\n")
-    run_process("prompt", "-f", str(tmp_path / "a"), "TEXT", server=server, input=b"piped")
-    run_process("prompt", "-f", str(tmp_path / "a"), "-f", "-", "TEXT", server=server, input=b"piped")
-    run_process("prompt", "-f", str(tmp_path / "a"), "-", server=server, input=b"piped")
+    cli("prompt", "-f", str(tmp_path / "a"), "TEXT", server=server, stdin=b"piped")
+    cli("prompt", "-f", str(tmp_path / "a"), "-f", "-", "TEXT", server=server, stdin=b"piped")
+    cli("prompt", "-f", str(tmp_path / "a"), "-", server=server, stdin=b"piped")
     assert prompts(server) == ["piped\n\nfile\n\nTEXT", "file\n\npiped\n\nTEXT", "file\n\npiped"]
 
 
-def test_a_file_as_stdin_is_read(server, tmp_path):
+def test_a_file_as_stdin_is_read(cli, server, tmp_path):
     (tmp_path / "a").write_bytes(b"from a file\r\n")
     with open(tmp_path / "a", "rb") as file:
-        run_process("prompt", "TEXT", server=server, stdin=file)
+        cli("prompt", "TEXT", server=server, stdin=file.fileno())
     assert prompts(server) == ["from a file\r\n\nTEXT"]
 
 
-def test_a_socket_as_stdin_is_read(server):
+def test_a_socket_as_stdin_is_read(cli, server):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b"from a socket")
         ours.shutdown(socket.SHUT_WR)
-        run_process("prompt", "TEXT", server=server, stdin=theirs)
+        cli("prompt", "TEXT", server=server, stdin=theirs.fileno())
     assert prompts(server) == ["from a socket\n\nTEXT"]
 
 
-def test_dev_null_is_nothing(server):
-    assert run_process("prompt", "TEXT", server=server, stdin=subprocess.DEVNULL).err == ""
+def test_dev_null_is_nothing(cli, server):
+    with open(os.devnull, "rb") as nothing:
+        assert cli("prompt", "TEXT", server=server, stdin=nothing.fileno()).err == ""
     assert prompts(server) == ["TEXT"]
 
 
@@ -122,17 +123,17 @@ def test_a_pipe_that_does_not_wait_is_read_to_its_end(server):
         ["qa", "--no-stdin", "Q", "--doc", "-"],
     ],
 )
-def test_stdin_is_refused_to_a_second_one_without_a_look_at_it(server, arguments):
+def test_stdin_is_refused_to_a_second_one_without_a_look_at_it(cli, server, arguments):
     with silent_pipe() as (source, _):
-        done = run_process(*arguments, server=server, stdin=source)
+        done = cli(*arguments, server=server, stdin=source)
     assert (done.code, done.out, server.requests) == (2, b"", [])
     assert "stdin" in done.err
 
 
 @pytest.mark.usefixtures("short")
-def test_a_silent_pipe_beside_a_text_is_given_up(server):
+def test_a_silent_pipe_beside_a_text_is_given_up(cli, server):
     with silent_pipe() as (source, _):
-        done = run_process("prompt", "TEXT", server=server, stdin=source)
+        done = cli("prompt", "TEXT", server=server, stdin=source)
     assert (done.code, done.out, prompts(server)) == (0, b"ok\n", ["TEXT"])
     assert done.err.startswith("sm-ask: nothing came on stdin for 0.3 s, so it is left out")
     assert "--no-stdin" in done.err
@@ -140,10 +141,10 @@ def test_a_silent_pipe_beside_a_text_is_given_up(server):
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("arguments", [["prompt"], ["qa", "Q"]])
-def test_a_silent_pipe_alone_is_given_up_and_nothing_is_left_to_ask(server, arguments):
+def test_a_silent_pipe_alone_is_given_up_and_nothing_is_left_to_ask(cli, server, arguments):
     """Nobody may be there to close it: an agent, cron, ssh. Whoever means to wait says so with -."""
     with silent_pipe() as (source, _):
-        done = run_process(*arguments, server=server, stdin=source)
+        done = cli(*arguments, server=server, stdin=source)
     assert (done.code, done.out, server.requests) == (2, b"", [])
     assert "nothing came on stdin for 0.3 s" in done.err
     assert ("the prompt is empty" if arguments == ["prompt"] else "there is no document") in done.err
@@ -172,16 +173,16 @@ def test_a_pipe_of_many_parts_is_read_to_its_end(server):
 
 
 @pytest.mark.usefixtures("short")
-def test_no_stdin_does_not_look(server):
+def test_no_stdin_does_not_look(cli, server):
     with silent_pipe() as (source, _):
-        done = run_process("prompt", "TEXT", "--no-stdin", server=server, stdin=source)
+        done = cli("prompt", "TEXT", "--no-stdin", server=server, stdin=source)
     assert (done.code, done.out, done.err) == (0, b"ok\n", "")
 
 
 @pytest.mark.parametrize("patience", ["soon", "-1", "nan", "inf", "1e300", "5s"])
-def test_a_bad_patience_is_named(server, monkeypatch, patience):
+def test_a_bad_patience_is_named(cli, server, monkeypatch, patience):
     monkeypatch.setenv("SM_ASK_STDIN_TIMEOUT", patience)
-    done = run_process("prompt", "TEXT", server=server, input=b"x")
+    done = cli("prompt", "TEXT", server=server, stdin=b"x")
     assert (done.code, done.out, server.requests) == (3, b"", [])
     assert f"SM_ASK_STDIN_TIMEOUT is '{patience}'" in done.err
 
@@ -198,17 +199,17 @@ def test_no_patience_waits_for_ever(server, monkeypatch):
 
 @pytest.mark.parametrize("piped", [b"", b"\r\n\t \n"])
 @pytest.mark.parametrize("arguments", [["prompt"], ["prompt", "-"], ["qa", "-", "--doc", "no"]])
-def test_nothing_to_ask_is_wrong_usage(server, arguments, piped):
+def test_nothing_to_ask_is_wrong_usage(cli, server, arguments, piped):
     """Row P4."""
-    done = run_process(*arguments, server=server, input=piped)
+    done = cli(*arguments, server=server, stdin=piped)
     assert (done.code, done.out, server.requests) == (2, b"", [])
     assert "is empty" in done.err
 
 
 @pytest.mark.parametrize("arguments", [["prompt", "-f", "-", "TEXT"], ["qa", "Q", "--doc", "-"]])
-def test_material_that_was_named_is_not_empty(server, arguments):
+def test_material_that_was_named_is_not_empty(cli, server, arguments):
     """Row D7."""
-    done = run_process(*arguments, server=server, input=b"\n")
+    done = cli(*arguments, server=server, stdin=b"\n")
     assert (done.code, done.out, server.requests) == (12, b"", [])
     assert "'stdin' is empty" in done.err
 
@@ -223,17 +224,17 @@ def test_material_that_was_named_is_not_empty(server, arguments):
         (b"a\0b", "'stdin' looks binary"),
     ],
 )
-def test_what_is_no_text_is_refused(server, arguments, piped, words):
+def test_what_is_no_text_is_refused(cli, server, arguments, piped, words):
     """Row P5, and rows D5 and D6 for stdin; no lone surrogate goes out either."""
-    done = run_process(*arguments, server=server, input=piped)
+    done = cli(*arguments, server=server, stdin=piped)
     assert (done.code, done.out, server.requests) == (12, b"", [])
     assert words in done.err
 
 
-def test_an_endless_stdin_is_refused(server):
+def test_an_endless_stdin_is_refused(cli, server):
     """Row D2, for stdin: there is an end to what one request holds."""
     with open("/dev/zero", "rb") as zeros:
-        done = run_process("prompt", "TEXT", server=server, stdin=zeros)
+        done = cli("prompt", "TEXT", server=server, stdin=zeros.fileno())
     assert (done.code, done.out, server.requests) == (12, b"", [])
     assert "stdin has more than 26,214,400 bytes" in done.err
 
