@@ -213,6 +213,14 @@ def test_a_row_that_cannot_be_asked(batch, serve, tmp_path, out, line):
     assert (bad["error"]["retryable"], bad["error"]["maybe_charged"]) == (False, False)
 
 
+def test_a_table_without_a_question_is_told_of_the_template(batch, serve, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("id,text,label\n1,Good,a\n")
+    done = batch(serve(echo()), path)
+    assert done.code == 12
+    assert "hint: --prompt-template makes it of other fields: 'Sum up: {text}'; --skip-bad asks the others" in done.err
+
+
 def test_all_bad_rows_are_counted(batch, serve, tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text("x\n" * 3 + '{"prompt": "a"}\n')

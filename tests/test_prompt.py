@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import SM_ASK, at, run_process
-from server import chat_event, chat_parts, chat_stream, chat_whole, says, streamed, whole
+from server import chat_event, chat_parts, chat_stream, chat_whole, failing, says, streamed, whole
 from sm_ask.chat import Text
 from sm_ask.errors import OutputError
 from sm_ask.render import answer
@@ -69,6 +69,13 @@ def test_json_of_a_broken_stream_has_the_part_and_the_error(cli, serve):
     assert (done.code, list(answer), answer["answer"]) == (10, KEYS, "half an answer")
     assert answer["error"].keys() == {"kind", "code", "message", "hint", "retryable", "maybe_charged"}
     assert (answer["error"]["code"], error["code"], error["maybe_charged"]) == (10, 10, True)
+
+
+def test_a_prompt_that_is_too_long_is_told_of_qa(cli, serve):
+    known = {"OriginalStatusCode": 400, "OriginalMessage": "This model's maximum context length is 4096 tokens"}
+    done = cli("prompt", "hi", server=serve(failing(424, "ModelError", "x", known)))
+    assert done.code == 9
+    assert "; sm-ask qa --doc FILE reads of a long text" in done.err
 
 
 def test_usage_is_one_line_on_stderr(cli, serve):

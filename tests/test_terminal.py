@@ -71,6 +71,13 @@ def test_no_way_of_showing_model_text_drives_a_terminal(serve, how):
         assert json.loads(shown.text)["answer"] == EVIL
 
 
+@pytest.mark.parametrize("how", ["--no-stream", "--raw"])
+def test_what_has_no_final_newline_leaves_the_next_line_alone(serve, how):
+    server = serve(says(chat_whole("Hello")))
+    shown = on_terminal(*prompt(server, how, "--no-stream", "--usage"))
+    assert shown.text.count("\nsm-ask: in ") == 1
+
+
 def test_scripts_and_emoji_keep_their_joiners(serve):
     """Row X4: what belongs to writing is no disguise."""
     persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"

@@ -70,7 +70,8 @@ class Rows:
                 others += 1
         if first is not None:
             first.message += f" (and {others:,} more cannot be asked)" if others else ""
-            first.hint = first.hint or "--skip-bad asks the others, and writes such rows as failed"
+            first.hint = f"{first.hint}; " if first.hint else ""
+            first.hint += "--skip-bad asks the others, and writes such rows as failed"
             raise first
         # What was good once needs no second look, but for those that are skipped.
         self._checked = True

@@ -89,8 +89,7 @@ class Form(NamedTuple):
                 raise InputError("messages have no place in a template")
             found: tuple[Message, ...] = (Message("user", _filled(self.template, fields)),)
         elif len(asked) != 1:
-            there = " and ".join(asked) or "neither prompt, question nor messages"
-            raise InputError(f"it has {there}; one of them is the question")
+            raise _unclear(asked, fields)
         elif asked == ["messages"]:
             found = _conversation(fields["messages"])
         else:
@@ -123,6 +122,14 @@ def faulty(fields: Mapping[str, Any] | None, number: int, fault: InputError) -> 
 def digest(value: object) -> str:
     """Give hexadecimal digits that another value does not have."""
     return blake2b(_SORTED.encode(value).encode(), digest_size=KEY_DIGITS // 2).hexdigest()
+
+
+def _unclear(asked: Sequence[str], fields: Mapping[str, Any]) -> InputError:
+    """Make the error for a row with no question, or with several."""
+    there = " and ".join(asked) or "neither prompt, question nor messages"
+    own = next((name for name in fields if name not in KNOWN), None)
+    hint = f"--prompt-template makes it of other fields: 'Sum up: {{{own}}}'" if own and not asked else None
+    return InputError(f"it has {there}; one of them is the question", hint=hint)
 
 
 def _one_answer(params: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sm_ask.chat import Message
 from sm_ask.cli.options import CallOptions, QuestionOptions, expanded
 from sm_ask.cli.question import instruction, put
 from sm_ask.cli.stdin import Stdin
-from sm_ask.errors import UsageError
+from sm_ask.errors import ContextError, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -35,7 +35,12 @@ def prompt(
     TEXT.
     """
     stdin = Stdin(os.environ, allowed=not no_stdin)
-    put(Message("user", gather(text, file, stdin, encoding)), call, question)
+    asked = Message("user", gather(text, file, stdin, encoding))
+    try:
+        put(asked, call, question)
+    except ContextError as error:
+        error.hint = f"{error.hint}; sm-ask qa --doc FILE reads of a long text what the question needs"
+        raise
 
 
 def gather(text: str | None, files: list[str], stdin: Stdin, encoding: str | None = None) -> str:

@@ -56,8 +56,10 @@ def answer(
 
     The answer is to come from the documents alone; what is piped in is a document, too.
     """
-    if (question is None) == (questions is None):
-        raise UsageError("one question, or a file of them with --questions, has to be given")
+    if question is None and questions is None:
+        raise UsageError("there is no question", hint='sm-ask qa "What is …?", or a file of them with --questions')
+    if question is not None and questions is not None:
+        raise UsageError("there is a question beside --questions", hint="leave one of them out")
     if options.raw and (grounding.cite or grounding.strict or questions):
         raise UsageError("--raw gives the container's own bytes, which nothing can be checked in or added to")
     stdin = Stdin(os.environ, allowed=not reading.no_stdin)
