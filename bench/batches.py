@@ -17,7 +17,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 LATENCY = 0.1
 HEADER = "| rows at once, kind of answer | ours | theirs | ratio | of ideal | CPU per row: ours | theirs | ratio |"
-_MANY = 30
+_MANY = 60
 
 
 class Cost(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from batches import echo, invocations, replies
 
 from server import failing
-from sm_ask import connection
+from sm_ask import connection, redaction
 from sm_ask.batch.rows import Form
 from sm_ask.batch.run import outcomes
 from sm_ask.batch.tally import Spread
@@ -90,6 +90,16 @@ def test_a_fault_of_our_own_ends_it(connect):
     bad = next(rows([1]))._replace(params={"max_tokens": object()})
     with pytest.raises(TypeError):
         list(outcomes([bad], endpoint, workers=2))
+
+
+def test_a_new_token_of_a_session_is_kept_out_of_texts(connect, monkeypatch):
+    """Where a batch outlives its session, the next one's token is seen first when a request is signed with it."""
+    token = "FwoGZXIvYXdzE" * 9
+    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    _, endpoint = connect(echo())
+    monkeypatch.setattr(redaction, "_known", set())
+    list(outcomes(rows(range(1)), endpoint, workers=2))
+    assert redaction.redacted(f"so {token} it was") == "so *** it was"
 
 
 def test_durations_are_summed_up_closely():

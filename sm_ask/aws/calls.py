@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botocore.context import start_as_current_context
+from botocore.endpoint import convert_to_response_dict
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserFactory
+
+from sm_ask.aws.error_bodies import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from botocore.awsrequest import AWSResponse
 
 _FIRST_ERROR_STATUS = 300
 
@@ -16,21 +22,19 @@ _FIRST_ERROR_STATUS = 300
 class Calls:
     """Makes the calls of a client; shared by threads.
 
-    The parameters, the address and the headers are settled when a call is first made: a fifth of botocore's work. Each
-    request is signed, sent and read by botocore as ever; its events about parameters and addresses come once. So it is
-    for a client that nobody else has put handlers on.
+    The parameters, the address and the headers are settled when a call is first made, and a good response is not
+    parsed: a third of botocore's work. Each request is signed and sent by botocore as ever, and a bad response is read
+    by it. Its other events do not come, so it is for a client that nobody else has put handlers on.
     """
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - botocore makes its clients at run time
         """Call with that client."""
         self._client = client
-        # It looks at each response for the sake of a second try, which there is none of.
-        service = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+        self._endpoint = client._endpoint  # noqa: SLF001 - no other way in
         self._drafts: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
 
-    def make(self, operation: str, parameters: Mapping[str, Any], *, timeout: float) -> Any:  # noqa: ANN401 - likewise
-        """Make a call with at most so many seconds between two bytes; give what the client's own method gives."""
+    def make(self, operation: str, parameters: Mapping[str, Any], *, timeout: float) -> AWSResponse:
+        """Make a call with at most so many seconds between two bytes; give the response, or raise ClientError."""
         key = (operation, *(item for item in parameters.items() if item[0] != "Body"))
         with start_as_current_context():
             model, draft = self._drafts.get(key) or self._drafts.setdefault(key, self._draft(operation, parameters))
@@ -40,9 +44,18 @@ class Calls:
                 "body": parameters["Body"],
                 "context": {**_copied(draft["context"]), "read_timeout": timeout},
             }
-            response, parsed = self._client._endpoint.make_request(model, request)  # noqa: SLF001 - no other way in
+            sent = self._endpoint.create_request(request, model)
+            response: AWSResponse = self._endpoint.http_session.send(sent)
         if response.status_code >= _FIRST_ERROR_STATUS:
-            raise ClientError(parsed, operation)
+            raise ClientError(self._refusal(response, model), operation)
+        return response
+
+    def _refusal(self, response: AWSResponse, model: Any) -> Any:  # noqa: ANN401 - likewise
+        found = convert_to_response_dict(response, model)
+        readable(found)
+        parser = ResponseParserFactory().create_parser(model.service_model.resolved_protocol)
+        parsed = parser.parse(found, model.output_shape)
+        self._endpoint._add_modeled_error_fields(found, parsed, model, parser)  # noqa: SLF001 - likewise
         return parsed
 
     def _draft(self, operation: str, parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -47,6 +47,7 @@ _PARTS = {
     "session_id": ("SessionId", "--session-id"),
     "inference_id": ("InferenceId", "InferenceId"),
 }
+_REQUEST_ID, _VARIANT = "x-amzn-requestid", "x-amzn-invoked-production-variant"
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _VISIBLE = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -144,11 +145,10 @@ class Runtime(NamedTuple):
         patience = self.idle_timeout if stream else self.read_timeout
         clock = Clock(deadline, patience, time.monotonic())
         with clock.explained(), self._located(len(body)), translated(bad_value=ConnectionLostError):
-            response = self._response(self._parameters(body, content_type, accept), clock, stream=stream)
-        metadata = response["ResponseMetadata"]
+            headers, raw = self._response(self._parameters(body, content_type, accept), clock, stream=stream)
         took = time.monotonic() - clock.started
-        _log.debug("%d bytes sent, request %s, an answer after %.3f s", len(body), metadata.get("RequestId"), took)
-        return _reply(response, clock, stream=stream)._replace(reuse=self.reuse)
+        _log.debug("%d bytes sent, request %s, an answer after %.3f s", len(body), headers.get(_REQUEST_ID), took)
+        return self._reply(headers, raw, clock, stream=stream)
 
     def check(self, body: bytes) -> None:
         """Raise InputError for a body that the service does not take."""
@@ -183,12 +183,34 @@ class Runtime(NamedTuple):
         headers = {str(name): _text(value) for name, value in seen[0].headers.items()}
         return Preview(seen[0].method, seen[0].url, headers, body)
 
-    def _response(self, parameters: dict[str, Any], clock: Clock, *, stream: bool) -> Any:  # noqa: ANN401 - botocore's
+    def _response(
+        self, parameters: dict[str, Any], clock: Clock, *, stream: bool
+    ) -> tuple[Mapping[str, str], HTTPResponse]:
+        """Give the headers, whose names are in small letters or mind no case, and what the body is read from."""
         timeout = max(min(clock.patience, clock.deadline - time.monotonic()), 0.001)
         if self.calls is not None:
-            return self.calls.make(_STREAMED if stream else _WHOLE, parameters, timeout=timeout)
+            found = self.calls.make(_STREAMED if stream else _WHOLE, parameters, timeout=timeout)
+            return found.headers, found.raw
         session.read_timeout.set(timeout)
-        return self._call(stream=stream)(**parameters)
+        response = self._call(stream=stream)(**parameters)
+        # The only way to the bytes as they come: botocore's own readers wait for whole blocks, or hide a cut.
+        return response["ResponseMetadata"]["HTTPHeaders"], response["Body"]._raw_stream  # noqa: SLF001
+
+    def _reply(self, headers: Mapping[str, str], raw: HTTPResponse, clock: Clock, *, stream: bool) -> Reply:
+        length = reading.length(headers)
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if _is_strange(media, stream=stream, cut=length == reading.UNKNOWN):
+            raw.close()
+            hint = "a proxy or a sign-in page may have answered in the endpoint's place"
+            raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
+        chunks = reading.chunks(raw, length, clock)
+        return Reply(
+            chunks=frames.payloads(chunks) if stream else chunks,
+            request_id=headers.get(_REQUEST_ID),
+            variant=headers.get(_VARIANT),
+            raw=raw,
+            reuse=self.reuse,
+        )
 
     def _call(self, *, stream: bool) -> Any:  # noqa: ANN401 - botocore makes its methods at run time
         return self.client.invoke_endpoint_with_response_stream if stream else self.client.invoke_endpoint
@@ -205,26 +227,6 @@ class Runtime(NamedTuple):
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _reply(response: Mapping[str, Any], clock: Clock, *, stream: bool) -> Reply:
-    metadata = response["ResponseMetadata"]
-    headers = metadata["HTTPHeaders"]
-    # The only way to the bytes as they come: botocore's own readers wait for whole blocks, or hide a cut.
-    raw: HTTPResponse = response["Body"]._raw_stream  # noqa: SLF001
-    length = reading.length(headers)
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if _is_strange(media, stream=stream, cut=length == reading.UNKNOWN):
-        raw.close()
-        hint = "a proxy or a sign-in page may have answered in the endpoint's place"
-        raise UnusableError(f"the answer is {media or 'of no type'}, not a model's", hint=hint)
-    chunks = reading.chunks(raw, length, clock)
-    return Reply(
-        chunks=frames.payloads(chunks) if stream else chunks,
-        request_id=metadata.get("RequestId"),
-        variant=response.get("InvokedProductionVariant"),
-        raw=raw,
-    )
 
 
 def _is_strange(media: str, *, stream: bool, cut: bool) -> bool:

@@ -281,7 +281,7 @@ def prepare(client: BaseClient) -> None:
     """Have a client of the runtime keep to each request's own read timeout, and understand any error response."""
     client.meta.events.register("before-call", _limit_read)
     client.meta.events.register("before-parse", readable)
-    client.meta.events.register("before-send", _remember)
+    client.meta.events.register("request-created", _remember)
 
 
 def _remember(request: AWSPreparedRequest, **_: object) -> None:
