@@ -587,7 +587,18 @@ def test_a_dry_run(cli, serve, tmp_path, out):
     assert shown.code == 0
     assert shown.text.startswith("10 rows: 10 to ask, 0 answered before\nabout 25 tokens in, 5,120 out at most\n")
     assert "POST http://127.0.0.1" in shown.text
+    assert "documents" not in shown.text
     assert stat.S_ISREG(out.stat().st_mode)
+
+
+def test_a_dry_run_says_that_documents_are_read_besides(cli, serve, tmp_path):
+    (tmp_path / "a.txt").write_text("Elizabeth was in hospital for 13 days.")
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"question": "Who?", "docs": "a.txt"}\n{"prompt": "hi"}\n')
+    asked = ["batch", str(path), "--docs-root", str(tmp_path), "--dry-run"]
+    assert "\nbesides what 1 row reads of documents, in one call or more each\n" in cli(*asked, server=serve()).text
+    told = json.loads(cli(*asked, "--json", server=serve()).text)
+    assert (told["input_tokens"], told["rows_with_docs"]) == (2, 1)
 
 
 def test_documents(batch, serve, tmp_path, out):

@@ -312,6 +312,34 @@ def test_maps_run_at_once_and_answers_keep_their_order():
     assert heard == [("map", number, 3) for number in range(4)]
 
 
+def test_marks_that_a_model_repeats_reach_no_further_prompt():
+    def marked(prompt):
+        return f"{noted(prompt)}\n{re.search(r'^.end [0-9a-f]{16}.$', prompt, re.MULTILINE)[0]}"
+
+    model = Model(marked)
+    found = qa.answer("Who keeps bees at the mill?", qa.Library(DOCUMENTS), NARROW._replace(chain="map-reduce"), model)
+    assert found.answer.text == " ".join(PARTS)
+    assert [len(re.findall(r"^\[end ", prompt, re.MULTILINE)) for prompt in model.prompts] == [1, 1, 1, 3]
+
+
+def test_a_score_before_a_mark_counts():
+    def rated(prompt):
+        score = 90 if "bees" in prompt else 10
+        return f"{noted(prompt)}\nScore: {score}\n{re.search(r'^.end [0-9a-f]{16}.$', prompt, re.MULTILINE)[0]}"
+
+    settings = NARROW._replace(chain="map-rerank")
+    found = qa.answer("Who keeps bees at the mill?", qa.Library(DOCUMENTS), settings, Model(rated))
+    assert "Score" not in found.answer.text
+    assert found.answer.text
+
+
+def test_refine_tells_how_much_is_read():
+    heard = []
+    asker = qa.Asker(Model(noted), progress=lambda *how: heard.append(how))
+    qa.answer("Who keeps bees at the mill?", qa.Library(DOCUMENTS), NARROW._replace(chain="refine"), asker)
+    assert heard == [("refine", 1, 3), ("refine", 3, 3)]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_first_error_ends_a_chain(workers):
     documents = [Document(f"{number}.txt", "Bees. " * 150) for number in range(20)]

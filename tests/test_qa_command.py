@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SM_ASK, at, run_process
-from server import chat_event, chat_stream, drips, failing, says
+from server import chat_event, chat_stream, chat_whole, drips, failing, says
 from terminal import apart, on_terminal
 
 HANDBOOK = Path(__file__).parent / "data" / "handbook"
@@ -195,6 +196,34 @@ def test_a_template_for_one_step_can_come_from_stdin_once(serve, docs):
     assert server.requests[0].json["messages"][0]["content"].endswith("1903.\n|Who?")
     done = run_process("qa", "-", *docs, "--template", "answer=-", server=server, input=b"{context}|{question}")
     assert (done.code, len(server.requests)) == (2, 1)
+
+
+@pytest.mark.parametrize("form", [[], ["--no-stream"], ["--strict"], ["--json"]])
+def test_a_mark_that_the_model_repeats_is_not_shown(cli, serve, docs, form):
+    def marked(conversation):
+        sent = conversation.request.json
+        mark = re.search(r"\[end [0-9a-f]{16}\]", sent["messages"][-1]["content"])[0]
+        pieces = ["Anna keeps bees.\n", mark[:3], mark[3:9], mark[9:]]
+        conversation.send(chat_stream(*pieces) if sent.get("stream") else chat_whole("".join(pieces)))
+
+    done = cli("qa", "Who keeps bees?", *docs, *form, server=serve(marked))
+    shown = json.loads(done.text)["answer"] + "\n" if form == ["--json"] else done.text
+    assert (done.code, shown) == (0, "Anna keeps bees.\n"), done.err
+
+
+def test_a_strict_refusal_says_what_next(cli, serve, docs):
+    done = cli("qa", "Who keeps bees?", *docs, "--strict", server=serve(said("Karl keeps lions, tigers and llamas.")))
+    assert done.code == 16
+    assert "hint: ask in the documents' own words, or without strict" in done.err
+
+
+def test_progress_does_not_stand_before_an_error(serve):
+    server = serve(failing(424, "ModelError", "CUDA error", {"OriginalStatusCode": 500}))
+    options = ["--chain", "map-rerank", "--context-window", "2000", "--workers", "1", "--no-stdin", *at(server)]
+    shown = on_terminal(SM_ASK, "qa", "Who keeps the restore card?", "--doc", str(HANDBOOK), *options)
+    assert shown.code == 9
+    assert b"rate: 0 of " in shown.screen
+    assert b"\r\x1b[Ksm-ask: error: " in shown.screen
 
 
 def test_progress_is_shown_on_a_terminal_alone(serve):

@@ -27,6 +27,8 @@ class Plan(NamedTuple):
     faulty: int = 0
     #: Of the questions that are to be asked.
     characters: int = 0
+    #: Those among them with documents, of which more is read than these.
+    grounded: int = 0
     first: Row | None = None
 
 
@@ -92,7 +94,7 @@ class Rows:
 def survey(rows: Rows, kept: Kept, name: str) -> Plan:
     """Look through the input; InputError where it cannot be asked. Sixteen bytes of each row are kept meanwhile."""
     seen = Index()
-    count = pending = bad = characters = 0
+    count = pending = bad = characters = grounded = 0
     first = None
     for row in rows:
         count += 1
@@ -101,6 +103,7 @@ def survey(rows: Rows, kept: Kept, name: str) -> Plan:
         if kept.judge(row):
             pending += 1
             characters += sum(len(message.content) for message in row.messages)
+            grounded += bool(row.docs)
             first = first or (row if row.fault is None else None)
     seen.seal()
     if twins := min(seen.twins(), default=None):
@@ -108,4 +111,4 @@ def survey(rows: Rows, kept: Kept, name: str) -> Plan:
         raise InputError(f"{name}: lines {twins[0]} and {twins[1]} have the same id", hint=hint)
     if not count:
         raise InputError(f"{name} has no rows")
-    return Plan(count, pending, bad, characters, first)
+    return Plan(count, pending, bad, characters, grounded, first)

@@ -270,6 +270,7 @@ def _foretell(job: Job, form: Form, options: BatchOptions) -> None:
         "failed": job.tally.failed_before,
         "faulty": plan.faulty,
         "input_tokens": -(-plan.characters // 4),
+        "rows_with_docs": plan.grounded,
         "output_tokens_at_most": limit * (plan.pending - plan.faulty) if isinstance(limit, int) else None,
     }
     sketch = preview(job.connection.fitted(first), job.connection) if first else None

@@ -16,6 +16,7 @@ from sm_ask.errors import (
     SmAskError,
     UsageError,
 )
+from sm_ask.qa import unmarked
 from sm_ask.render import answer as render
 from sm_ask.render import output, sources
 
@@ -72,7 +73,8 @@ class Session(NamedTuple):
             return self.desk.connection.asked()._replace(question=question if named else None)
 
         def show(request: Request) -> Answer:
-            shown.append(render.follow(self.desk.events(request), self.desk.out, self.desk.style, asked))
+            events = unmarked.events(self.desk.events(request), request)
+            shown.append(render.follow(events, self.desk.out, self.desk.style, asked))
             return shown[0]
 
         # What is to be checked cannot be shown before.
@@ -81,6 +83,7 @@ class Session(NamedTuple):
         try:
             found = qa.answer(question, self.library, self.settings, asker)
         except SmAskError as error:
+            _progress("", 0, 0)
             if named and self.desk.options.as_json and not isinstance(error, _SHARED):
                 self.desk.out.json(envelope(None, None, asked(), error))
             raise

@@ -16,7 +16,7 @@ from sm_ask.render import answer, output, request
 from sm_ask.render.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from sm_ask.ask import Event
     from sm_ask.cli.options import CallOptions, QuestionOptions
@@ -60,7 +60,7 @@ class Desk(NamedTuple):
         options = self.options
         return answer.Style(options.as_json, options.markdown, options.usage, options.require_complete)
 
-    def events(self, asked: Request) -> Iterator[Event]:
+    def events(self, asked: Request) -> Generator[Event, None, None]:
         """Ask a request."""
         return self.connection.ask(asked, raw=self.options.raw)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sm_ask.chat import Answer, Request, Source, Timing, Usage
 from sm_ask.errors import ContextError, NotInDocumentsError
-from sm_ask.qa import choosing
+from sm_ask.qa import choosing, unmarked
 from sm_ask.qa.budget import LEAST, budget
 from sm_ask.qa.chains import CHAINS
 from sm_ask.qa.work import Call, Work
@@ -97,13 +97,17 @@ def _answered(work: Work, library: Library, asker: Asker) -> Grounded:
     answers: list[Answer] = []
 
     def ask(calls: list[Call]) -> list[Answer]:
+        if chain == "refine" and answers:
+            # It is not known how many calls there will be, but how much is read.
+            done = len(passages) if calls[0].final else calls[0].first - 1
+            asker.progress(chain, done, len(passages))
         answers.extend(found := _asked(calls, work, asker))
         return found
 
     result = _drive(CHAINS[chain](work, passages), ask)
     total = _total(result.answer or answers[-1], answers, time.monotonic() - started)
     if work.settings.strict:
-        _insist(work, result, total)
+        _insist(work, chain, result, total)
     if result.answer is None:
         return Grounded(total._replace(text=_SILENT), (), len(answers), chain)
     if not work.settings.cite:
@@ -139,9 +143,13 @@ def _drive(chain: Calls, ask: Callable[[list[Call]], list[Answer]]) -> Result:
 
 
 def _asked(calls: list[Call], work: Work, asker: Asker) -> list[Answer]:
+    def put(call: Call) -> Answer:
+        request = work.request(call)
+        ask = asker.show if call.final and asker.show else asker.ask
+        return unmarked.whole(ask(request), request)
+
     if len(calls) == 1:
-        ask = asker.show if calls[0].final and asker.show else asker.ask
-        return [ask(work.request(calls[0]))]
+        return [put(calls[0])]
     # One call needs no threads.
     from sm_ask.qa import pool
 
@@ -149,7 +157,7 @@ def _asked(calls: list[Call], work: Work, asker: Asker) -> list[Answer]:
         asker.progress(calls[0].step, number, len(calls))
 
     done(0)
-    return pool.each(lambda call: asker.ask(work.request(call)), calls, work.settings.workers, done)
+    return pool.each(put, calls, work.settings.workers, done)
 
 
 def _longest(work: Work, call: Call) -> Answer:
@@ -179,7 +187,7 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return total
 
 
-def _insist(work: Work, result: Result, total: Answer) -> None:
+def _insist(work: Work, chain: Chain, result: Result, total: Answer) -> None:
     """Raise NotInDocumentsError where an answer does not rest on the passages."""
     # The plain path insists on nothing.
     from sm_ask.qa import citations, evidence
@@ -189,6 +197,9 @@ def _insist(work: Work, result: Result, total: Answer) -> None:
         text = citations.bare(total.text) if work.settings.cite else total.text
         why = evidence.missing(work.question, text, result.passages.values())
     if why:
-        error = NotInDocumentsError(f"the documents do not hold the answer: {why}")
+        hint = "ask in the documents' own words, or without strict, to see the answer"
+        if chain == "retrieve":
+            hint += "; the chain map-reduce reads all of them"
+        error = NotInDocumentsError(f"the documents do not hold the answer: {why}", hint=hint)
         error.attempts = total.attempts
         raise error

@@ -111,6 +111,9 @@ def show_plan(facts: Mapping[str, Any], first: request.Sketch | None, out: Outpu
         out.text(f"failed before: {facts['failed']:,}; cannot be asked: {facts['faulty']:,}\n")
     most = facts["output_tokens_at_most"]
     out.text(f"about {facts['input_tokens']:,} tokens in" + (f", {most:,} out at most\n" if most else "\n"))
+    if read := facts["rows_with_docs"]:
+        who = f"{read:,} rows read" if read > 1 else "1 row reads"
+        out.text(f"besides what {who} of documents, in one call or more each\n")
     if first is not None:
         out.text("\nThe first request:\n\n")
         request.show(first, out, as_json=False)
