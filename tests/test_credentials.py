@@ -107,7 +107,7 @@ def test_nothing_and_a_network_that_drops_packets(cli, cloud, monkeypatch):
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
         done = cli("prompt", "hi", *TO)
         assert len(taken) == 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     refused(done, cloud, 4, "the environment, profile default in ~/.aws, the container, EC2 instance metadata")
 
 
@@ -119,7 +119,7 @@ def test_nothing_and_a_network_without_an_answer(cli, cloud, monkeypatch):
     with black_hole() as url:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
         refused(cli("prompt", "hi", *TO), cloud, 4, "no credentials", "no answer in 1 s")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.usefixtures("no_keys")
@@ -128,7 +128,7 @@ def test_nothing_with_instance_metadata_switched_off(cli, cloud, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     started = time.monotonic()
     refused(cli("prompt", "hi", *TO), cloud, 4, "no credentials", "AWS_EC2_METADATA_DISABLED")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     assert cloud.requests == []
 
 
@@ -438,7 +438,7 @@ def test_no_region_and_a_network_that_drops_packets(cli, cloud, monkeypatch):
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
         refused(cli("prompt", "hi", "-e", "ep"), cloud, 3, "no region")
         assert len(taken) == 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_the_region_of_the_aws_profile(cli, cloud, aws_config):
@@ -486,7 +486,7 @@ def test_tls(cli, fault, monkeypatch, tmp_path):
         url = server.url.replace("http://", "https://")
         done = cli("prompt", "hi", *TO, "--endpoint-url", url)
         assert (server.connections, server.requests) == (1, [])
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     refused(done, None, 8, "AWS_CA_BUNDLE", url.removeprefix("https://"))
 
 

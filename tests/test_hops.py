@@ -242,7 +242,7 @@ def test_sts_is_slow(cli, monkeypatch, serve):
         done = cli("prompt", "hi", "--role-arn", ROLE, "--timeout", "2", server=serve(says(chat_stream("Hello"))))
         assert (done.code, len(taken)) == (6, 1)
     assert url.removeprefix("http://") in done.err
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
 
 
 def test_sts_gives_a_session_that_has_ended(cli, cloud):

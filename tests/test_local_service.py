@@ -448,7 +448,7 @@ def test_leaving_ends_what_runs(kind):
         while not container.calls:
             time.sleep(0.01)
         started = time.monotonic()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert container.ended.is_set()
     assert container.closed
     assert threading.active_count() == before

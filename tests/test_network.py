@@ -43,7 +43,7 @@ def test_nobody_listens(cli, operation):
     assert (done.code, done.out) == (8, b"")
     assert url.removeprefix("http://") in done.err
     assert "tried 4 times" in done.err
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
@@ -55,7 +55,7 @@ def test_nobody_answers_the_first_packet(cli, operation):
         done = cli("prompt", "hi", operation, "--timeout", "1", *TO, url)
     assert (done.code, done.out) == (8, b"")
     assert "could not connect in 1 s" in done.err
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 BROKEN = {"closed": says_and_closes(b""), "reset": says_and_resets(b""), "no HTTP": says_and_closes(b"220 smtp\r\n")}
@@ -91,7 +91,7 @@ def test_no_answer_in_time(cli, serve, operation):
     assert (done.code, done.out, len(server.requests)) == (7, b"", 1)
     assert "not whole after 0." in done.err
     assert "may have run and been charged" in done.err
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_no_byte_of_a_stream_in_time(cli, serve):

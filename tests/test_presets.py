@@ -533,6 +533,6 @@ def test_a_megabyte_takes_linear_time(name, part, end):
     data = b"".join([*parts, end])
     for size in (100, 65_536):
         chunks = [data[at : at + size] for at in range(0, len(data), size)]
-        began = time.perf_counter()
+        began = time.thread_time()
         assert isinstance(read(name, chunks, stream=True)[2], Finish)
-        assert time.perf_counter() - began < 3
+        assert time.thread_time() - began < 3

@@ -287,7 +287,7 @@ def test_a_service_is_asked_again_when_it_says(cli, serve, header, value):
     started = time.monotonic()
     done = cli("prompt", "hi", server=server)
     assert (done.code, len(server.requests)) == (0, 2)
-    assert 1 <= time.monotonic() - started < 4
+    assert 1 <= time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("value", ["3600", "9" * 5000, "Wed, 21 Oct 2099 07:28:00 GMT"])
@@ -298,7 +298,7 @@ def test_a_pause_that_does_not_fit_or_makes_no_sense_harms_nothing(cli, serve, v
     done = cli("prompt", "hi", "--retries", "1", "--timeout", "20", server=server)
     assert done.code == 6
     assert len(server.requests) == (1 if value == "3600" else 2)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
 
 
 ODD_BODIES = {

@@ -292,7 +292,7 @@ def test_a_stream_that_stalls(cli, serve, response, code, text):
     done = cli("prompt", "hi", "--idle-timeout", "0.5", server=server)
     assert (done.code, done.text, len(server.requests)) == (code, text, 1)
     assert "nothing came for 0.5 s" in done.err
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 10
 
 
 def test_a_stream_that_is_alive_is_not_idle(cli, serve):
@@ -310,7 +310,7 @@ def test_a_stream_that_drips_beyond_its_deadline(cli, serve):
     started = time.monotonic()
     done = cli("prompt", "hi", "--timeout", "1", "--idle-timeout", "0.7", server=server)
     assert_incomplete(done, server, "not whole after", "--timeout")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 8
 
 
 def test_a_whole_answer_that_drips_beyond_its_deadline(cli, serve):
@@ -343,7 +343,7 @@ def test_the_last_line_needs_no_newline(cli, serve, handler, prefix):
     started = time.monotonic()
     done = cli("prompt", "hi", "--handler", handler, server=serve(says(streamed([body]))))
     assert (done.code, done.text) == (0, f"{TEXT}\n")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("parts", [[], [b""], [b"\n\n", b": keep-alive\n\n"]])
