@@ -146,7 +146,7 @@ def test_csv_and_a_template(batch, serve, tmp_path, out, packed):
 
 
 @pytest.mark.parametrize("how", ["pipe", "file", "gzip"])
-def test_stdin(serve, tmp_path, out, how):
+def test_stdin(cli, serve, tmp_path, out, how):
     """What is no file is kept in one, as it is read twice."""
     data = b"".join(b"line %d\n" % number for number in range(5))
     server = serve(echo())
@@ -154,9 +154,9 @@ def test_stdin(serve, tmp_path, out, how):
     if how == "file":
         (tmp_path / "in").write_bytes(data)
         with (tmp_path / "in").open() as file:
-            done = run_process(*command, server=server, stdin=file)
+            done = cli(*command, server=server, stdin=file.fileno())
     else:
-        done = run_process(*command, server=server, input=gzip.compress(data) if how == "gzip" else data)
+        done = cli(*command, server=server, stdin=gzip.compress(data) if how == "gzip" else data)
     assert done.code == 0
     assert sorted((row["id"], row["answer"]) for row in answers(out)) == [
         (number + 1, f"answer to line {number}") for number in range(5)

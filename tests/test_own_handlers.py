@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import SM_ASK, run_process
+from conftest import SM_ASK
 from server import chat_stream, says
 from sm_ask import strict_yaml
 from sm_ask.chat import Finish, Message, Request, Text, Usage
@@ -442,7 +442,7 @@ def test_nothing_is_imported_from_the_working_directory(start, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_profiles_file_in_the_working_directory_says_nothing(tmp_path, serve):
+def test_a_profiles_file_in_the_working_directory_says_nothing(cli, monkeypatch, tmp_path, serve):
     """Row C10: neither its handler nor its address counts; who means it names it with --config."""
     code = tmp_path / "mine.py"
     code.write_text(f"open('ran', 'w')\n{NOTEBOOK}")
@@ -450,7 +450,8 @@ def test_a_profiles_file_in_the_working_directory_says_nothing(tmp_path, serve):
     for name in ("profiles.yaml", ".sm-ask/profiles.yaml", "sm-ask/profiles.yaml", ".config/sm-ask/profiles.yaml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(settings)
-    done = run_process("prompt", "hi", server=serve(says(chat_stream("Hello"))), cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = cli("prompt", "hi", server=serve(says(chat_stream("Hello"))))
     assert (done.code, done.text, done.err) == (0, "Hello\n", "")
     assert not (tmp_path / "ran").exists()
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import run_process
 from server import chat_stream, says
 from sm_ask.documents import Document
 from sm_ask.qa import Library, Material, prompts
@@ -131,24 +130,24 @@ def test_no_document_is_refused(asked):
     assert "--doc" in done.err
 
 
-def test_stdin_is_a_document(serve, tmp_path):
+def test_stdin_is_a_document(cli, serve, tmp_path):
     (tmp_path / "a").write_text("from a")
     server = serve(says(chat_stream("ok")))
     for names in (["--doc", str(tmp_path / "a")], ["--doc", str(tmp_path / "a"), "--doc", "-"]):
-        done = run_process("qa", "Who?", *names, "--json", server=server, input=b"from stdin\r\n")
+        done = cli("qa", "Who?", *names, "--json", server=server, stdin=b"from stdin\r\n")
         found = sections(server.requests[-1].json["messages"][0]["content"])[1]
         order = 1 if "-" in names else -1
         assert found[::order] == [(str(tmp_path / "a"), "from a"), ("stdin", "from stdin\r\n")]
         assert [source["path"] for source in json.loads(done.out)["sources"]] == [name for name, _ in found]
 
 
-def test_a_question_and_a_template_can_come_from_stdin(serve, tmp_path):
+def test_a_question_and_a_template_can_come_from_stdin(cli, serve, tmp_path):
     (tmp_path / "a").write_text("from a")
     server = serve(says(chat_stream("ok")))
-    run_process("qa", "-", "--doc", str(tmp_path / "a"), server=server, input=b"Who?\n")
+    cli("qa", "-", "--doc", str(tmp_path / "a"), server=server, stdin=b"Who?\n")
     assert server.requests[0].json["messages"][0]["content"].endswith("\n\nQuestion: Who?\nAnswer:")
     layout = b"{context}, {question}"
-    run_process("qa", "Who?", "--doc", str(tmp_path / "a"), "--template", "-", server=server, input=layout)
+    cli("qa", "Who?", "--doc", str(tmp_path / "a"), "--template", "-", server=server, stdin=layout)
     assert server.requests[1].json["messages"][0]["content"] == "from a, Who?"
 
 

@@ -30,10 +30,10 @@ def docs(tmp_path):
     return ["--doc", str(tmp_path / "bees.md"), "--doc", str(tmp_path / "mill.md")]
 
 
-def test_too_much_for_the_window_is_searched_and_the_sources_are_told(serve):
+def test_too_much_for_the_window_is_searched_and_the_sources_are_told(cli, serve):
     server = serve(said("It takes eleven hours."))
     options = ["--doc", str(HANDBOOK), "--context-window", "2000"]
-    done = run_process("qa", "How long is a restore on the small instance?", *options, server=server)
+    done = cli("qa", "How long is a restore on the small instance?", *options, server=server)
     told, *sources = done.err.splitlines()
     assert (done.code, done.out) == (0, b"It takes eleven hours.\n")
     assert told.startswith("sm-ask: read ")
@@ -143,11 +143,11 @@ def test_a_failure_that_all_questions_would_share_ends_them(cli, serve, docs, qu
     assert (done.code, len(server.requests)) == (5, 1)
 
 
-def test_questions_come_from_stdin_once(serve, docs):
+def test_questions_come_from_stdin_once(cli, serve, docs):
     server = serve(said("Anna"))
-    done = run_process("qa", "--questions", "-", *docs, server=server, input=b"Who?\nWho else?\n")
+    done = cli("qa", "--questions", "-", *docs, server=server, stdin=b"Who?\nWho else?\n")
     assert (done.code, len(server.requests)) == (0, 2)
-    done = run_process("qa", "--questions", "-", "--doc", "-", server=server, input=b"Who?\n")
+    done = cli("qa", "--questions", "-", "--doc", "-", server=server, stdin=b"Who?\n")
     assert (done.code, len(server.requests)) == (2, 2)
 
 
@@ -190,11 +190,11 @@ def test_templates_are_for_one_step_or_for_those_that_read_passages(cli, serve, 
     assert prompts[-1] == "SUM "
 
 
-def test_a_template_for_one_step_can_come_from_stdin_once(serve, docs):
+def test_a_template_for_one_step_can_come_from_stdin_once(cli, serve, docs):
     server = serve(said("x"))
-    done = run_process("qa", "Who?", *docs, "--template", "answer=-", server=server, input=b"{context}|{question}")
+    done = cli("qa", "Who?", *docs, "--template", "answer=-", server=server, stdin=b"{context}|{question}")
     assert server.requests[0].json["messages"][0]["content"].endswith("1903.\n|Who?")
-    done = run_process("qa", "-", *docs, "--template", "answer=-", server=server, input=b"{context}|{question}")
+    done = cli("qa", "-", *docs, "--template", "answer=-", server=server, stdin=b"{context}|{question}")
     assert (done.code, len(server.requests)) == (2, 1)
 
 
