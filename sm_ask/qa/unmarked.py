@@ -20,7 +20,10 @@ _Event = TypeVar("_Event")
 
 def whole(answer: Answer, request: Request) -> Answer:
     """Take the marks out of the answer to a request; NoTextError where nothing else is in it."""
-    marks = _Marks(mark_of(request.messages))
+    mark = mark_of(request.messages)
+    if mark is None or mark not in answer.text:
+        return answer
+    marks = _Marks(mark)
     text = marks.feed(answer.text) + marks.flush()
     if text == answer.text:
         return answer
@@ -57,28 +60,33 @@ class _Marks:
 
     def __init__(self, mark: str | None) -> None:
         self._held = ""
-        # The place that stands in a mark may begin with the passage's number.
-        place = r"(?:[ ]\[\d+\])?[^\]\n]*"
         self._starts = (f"[{mark}", f"[end {mark}") if mark else ()
-        self._open = re.compile(rf"\[(?:end )?{mark}(?:(?:[ ]\[\d*)?|{place}\]?)\Z")
-        self._mark = re.compile(rf"\[(?:end )?{mark}{place}\]\n?")
+        # A place in a mark may begin with a passage's number. Texts, not compiled, as few answers need them.
+        place = r"(?:[ ]\[\d+\])?[^\]\n]*"
+        self._open = rf"\[(?:end )?{mark}(?:(?:[ ]\[\d*)?|{place}\]?)\Z"
+        self._mark = rf"\[(?:end )?{mark}{place}\]\n?"
 
     def feed(self, text: str) -> str:
         text, self._held = self._held + text, ""
         if self._starts and (at := self._beginning(text)) is not None:
             text, self._held = text[:at], text[at:]
-        return self._mark.sub("", text) if self._starts else text
+        return self._without(text)
 
     def flush(self) -> str:
         held, self._held = self._held, ""
-        return self._mark.sub("", held) if self._starts else held
+        return self._without(held)
+
+    def _without(self, text: str) -> str:
+        return re.sub(self._mark, "", text) if any(start in text for start in self._starts) else text
 
     def _beginning(self, text: str) -> int | None:
         """Find where a mark begins that may not be over yet, or whose line end may follow."""
         at = text.find("[")
         while at >= 0:
             rest = text[at:]
-            if any(start.startswith(rest) for start in self._starts) or self._open.match(rest):
+            if any(start.startswith(rest) for start in self._starts):
+                return at
+            if rest.startswith(self._starts) and re.match(self._open, rest):
                 return at
             at = text.find("[", at + 1)
         return None
