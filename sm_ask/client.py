@@ -163,7 +163,7 @@ class Client:
         chosen = chosen._replace(
             system=chosen.system or (own.system if system is None else system),
             params={**own.params, **chosen.params, **params},
-            context_window=chosen.context_window or own.context_window or self.connection.context_window,
+            context_window=chosen.context_window or self.connection.context_window,
             tokenizer=chosen.tokenizer or own.tokenizer,
         )
         return qa.answer(question, library, chosen, qa.Asker(self.connection.answer, tell=tell))

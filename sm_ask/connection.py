@@ -80,8 +80,8 @@ class Connection(NamedTuple):
 
     @property
     def context_window(self) -> int | None:
-        """The number of tokens that the endpoint's settings say its model takes; None where they do not say."""
-        return self.choice.context_window
+        """How many tokens the model takes, by the profile or else by the endpoint's settings; None where nobody says."""
+        return self.settings.context_window or self.choice.context_window
 
     @property
     def runtime(self) -> Runtime:

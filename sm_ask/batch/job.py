@@ -53,10 +53,9 @@ class Job:
         self._manner = manner
         grounding = manner.grounding
         if manner.docs_root is not None:
-            known = connection.settings
             grounding = grounding._replace(
-                context_window=grounding.context_window or known.context_window or connection.context_window,
-                tokenizer=grounding.tokenizer or known.tokenizer,
+                context_window=grounding.context_window or connection.context_window,
+                tokenizer=grounding.tokenizer or connection.settings.tokenizer,
             )
         self._run = fingerprint([*_settings(setup, connection, form), *_how(manner)])
         self._shelf = Shelf(manner.docs_root, grounding)

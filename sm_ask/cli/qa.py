@@ -84,7 +84,7 @@ def answer(
             stream=options.stream,
             cite=grounding.cite,
             strict=grounding.strict,
-            context_window=grounding.context_window or known.settings.context_window or known.context_window,
+            context_window=grounding.context_window or known.context_window,
             tokenizer=grounding.tokenizer or known.settings.tokenizer,
             workers=grounding.workers,
             passages=grounding.passages,

@@ -114,7 +114,7 @@ class QuestionChain(Runnable[dict[str, Any], dict[str, Any]]):
             return settings
         connection = self._llm.connection
         return settings._replace(
-            context_window=connection.settings.context_window or connection.context_window,
+            context_window=connection.context_window,
             tokenizer=connection.settings.tokenizer,
             workers=config.get("max_concurrency") or self._llm.max_concurrency,
         )
