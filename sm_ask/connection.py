@@ -80,7 +80,7 @@ class Connection(NamedTuple):
 
     @property
     def context_window(self) -> int | None:
-        """How many tokens the model takes, by the profile or else by the endpoint's settings; None where nobody says."""
+        """How many tokens the model takes, as the profile says, or else the endpoint; None where neither does."""
         return self.settings.context_window or self.choice.context_window
 
     @property
