@@ -226,7 +226,7 @@ def test_a_refusal_says_what_to_do(cli, serve, operation, said, kind, hint):
     error = json.loads(done.err.splitlines()[-1])
     assert (done.code, error["kind"], error["maybe_charged"], len(server.requests)) == (9, kind, False, 1)
     assert hint in error["hint"]
-    assert error["hint"].endswith("; its log is arn:aws:logs:x")
+    assert "; its log is arn:aws:logs:x" in error["hint"]
 
 
 def test_a_long_model_error_is_cut(cli, serve):
