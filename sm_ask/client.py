@@ -60,7 +60,10 @@ def connect(
     in the shape of LangChain's content handlers. Raises SmAskError.
     """
     found = file(config)
-    setup = over(found, found.choose(profile or os.environ.get("SM_ASK_PROFILE")), handler, **more)
+    chosen = found.choose(profile or os.environ.get("SM_ASK_PROFILE"))
+    for slip in found.slips.get(chosen.name, ()):
+        tell(slip)
+    setup = over(found, chosen, handler, **more)
     return Client(setup._replace(client=client))
 
 

@@ -163,6 +163,13 @@ class TestConnect:
         with pytest.raises(error, match=words):
             connect(serve(says(b"")), **more)
 
+    def test_what_looks_like_a_slip_in_the_profile_is_logged(self, tmp_path, caplog):
+        path = tmp_path / "profiles.yaml"
+        path.write_text("profiles:\n  a: {endpoint: ep, region: us-west-2, params: {max_token: 5}}\n")
+        with sm_ask.connect("a", config=str(path)):
+            [warning] = caplog.messages
+        assert 'did you mean "max_tokens"?' in warning
+
     def test_warnings_are_logged(self, serve, monkeypatch, caplog):
         server = serve(says(b""))
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)

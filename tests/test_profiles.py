@@ -335,7 +335,16 @@ def test_a_handler_and_what_it_is_known_to_refuse_are_found_in_the_file(
 )
 def test_what_a_handler_may_know_is_nobody_s_fault(path: Path, settings: str) -> None:
     found = loaded(path, f"profiles: {{a: {{{settings}}}}}\nhandlers: {{ours: {{request: x}}}}")
-    assert (found.warnings, found.faults) == ((), {})
+    assert (found.told(found.choose("a")), found.faults) == ((), {})
+
+
+def test_what_looks_like_a_slip_is_told_where_the_profile_is_used(path: Path) -> None:
+    found = loaded(path, "profiles: {a: {params: {max_token: 5}}, b: {}}")
+    assert found.choose("a").params == {"max_token": 5}
+    assert found.told(found.choose("a")) == (
+        f'{path}:1:25: "max_token" is passed on to the container as it is; did you mean "max_tokens"?',
+    )
+    assert found.told(found.choose("b")) == found.told(found.choose(LOCAL)) == ()
 
 
 def test_a_fault_leaves_the_other_profiles_alone(path: Path) -> None:

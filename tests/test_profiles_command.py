@@ -125,6 +125,8 @@ def test_a_parameter_that_looks_like_a_slip_is_sent_and_told(cli, serve, config)
     done = cli("prompt", "hi", "-p", "one", "--config", str(config), "-o", "temprature=1", server=server)
     sent = server.requests[0].json
     assert (sent["max_token"], sent["min_tokens"], sent["temprature"]) == (5, 1, 1)
+    assert "max_token" not in cli("whoami", "-p", "local", "--config", str(config)).err
+    assert ":4:7: " in cli("profiles", "one", "--config", str(config)).err
     assert done.err.splitlines() == [
         f'sm-ask: {config}:4:7: "max_token" is passed on to the container as it is; did you mean "max_tokens"?',
         'sm-ask: "temprature" is passed on to the container as it is; did you mean "temperature"?',

@@ -28,7 +28,7 @@ def settle(options: CallOptions) -> Setup:
     found = profiles.load(profiles.location(options.config, os.environ), required=bool(options.config))
     # What is wrong in the profile that is chosen is an error, and told once.
     profile = found.choose(options.profile)
-    for warning in found.warnings:
+    for warning in found.told(profile):
         output.note(warning)
     named = given(options)
     settings = profile._replace(**{field: named[field] for field in _FIELDS if field in named})

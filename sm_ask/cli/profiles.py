@@ -42,7 +42,7 @@ def show(
         return
     found = profiles.load(path, required=bool(config))
     known = _rows(found) if name is None else _facts(found, name)
-    for warning in found.warnings:
+    for warning in (*found.warnings, *found.slips.get(name or "", ())):
         output.note(warning)
     if isinstance(known, list):
         table.show(output.Output(), _COLUMNS, known, as_json=as_json)

@@ -63,6 +63,12 @@ class Profiles(NamedTuple):
     handlers: Mapping[str, Any] = MappingProxyType({})
     #: What is wrong in a profile, by its name: an error for who chooses it, and a warning for everybody.
     faults: Mapping[str, ConfigError] = MappingProxyType({})
+    #: Warnings for who uses a profile, by its name.
+    slips: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def told(self, profile: Profile) -> tuple[str, ...]:
+        """Give what there is to tell of the file where that profile is used."""
+        return (*self.warnings, *self.slips.get(profile.name, ()))
 
     def choose(self, name: str | None) -> Profile:
         """Give the profile of that name; without a name the default, and without a default an empty one."""
@@ -130,20 +136,19 @@ def load(path: Path, *, required: bool) -> Profiles:
 def _found(root: Node, path: Path, warnings: list[str]) -> Profiles:
     settings = checked(root, FILE_KEYS, "the file")
     default, own = settings.get("default"), settings.get("handlers", {})
-    profiles, faults = {LOCAL: Profile(LOCAL)}, {}
+    profiles, faults, slips = {LOCAL: Profile(LOCAL)}, {}, {}
     for name, node in settings.get("profiles", {}).items():
         profile = _tried(name, node, own)
         if isinstance(profile, ConfigError):
             faults[name] = profile
             warnings.append(f"the profile {shown(name)} cannot be used: {profile.message}")
         else:
-            profiles[name] = profile
-            warnings += _slips(node)
+            profiles[name], slips[name] = profile, tuple(_slips(node))
     names = [*profiles, *faults]
     if default is not None and default not in names:
         place = root.fields("the file")["default"].place
         raise place.error(f"the default, {shown(default)}, is no profile{did_you_mean(default, names)}")
-    return Profiles(path, default, profiles, tuple(warnings), own, faults)
+    return Profiles(path, default, profiles, tuple(warnings), own, faults, slips)
 
 
 def _tried(name: str, node: Node, own: Iterable[str]) -> Profile | ConfigError:
