@@ -69,7 +69,9 @@ class Terminal:
         os.close(self._master)
 
     def press(self, keys: bytes) -> None:
-        """Type: ``\\x03`` is Ctrl-C, ``\\x04`` is Ctrl-D."""
+        """Type, once what was shown last has given way to reading: ``\\x03`` is Ctrl-C, ``\\x04`` is Ctrl-D."""
+        # Python notices no Ctrl-C that comes just before it begins to read, until something can be read.
+        time.sleep(0.2)
         os.write(self._master, keys)
 
     def hang_up(self) -> None:

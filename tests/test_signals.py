@@ -37,6 +37,8 @@ def started(*command, **streams):
 
 def ended(process, number):
     """Send the signal; give what the process left, and the seconds that it took."""
+    # Python notices none that comes just before it begins to read, until something can be read.
+    time.sleep(0.2)
     began = time.monotonic()
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
