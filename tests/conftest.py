@@ -34,6 +34,7 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Two for each core, as half of a test is waiting: for a clock, a process, a terminal."""
     return min(2 * (os.cpu_count() or 1), 16)
