@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from batches import WHOLE, answers, echo, invocations, questions, replies, started
+from batches import WHOLE, answers, asked, echo, invocations, questions, replies, started
 
 from cloud import ROLE, Cloud
 from conftest import SM_ASK, at, run_process
@@ -131,6 +131,35 @@ def test_what_every_row_would_share(cli, serve, tmp_path, out, fault):
     assert (done.code, out.exists()) == (code, False)
     assert len(server.requests) <= 4
     assert "0 rows are done, 200 are not asked yet" in done.err
+
+
+def test_what_every_row_would_share_is_seen_in_any_order(serve, tmp_path):
+    """Row B17: credentials end while the first row is still under way."""
+
+    def script(conversation):
+        if asked(conversation) == "question 0":
+            conversation.wait(1)
+            conversation.send(chat_whole("late"))
+        else:
+            failing(403, "ExpiredTokenException", "over")(conversation)
+
+    server = serve(script)
+    rows = questions(tmp_path / "in.jsonl", 100)
+    command = ["batch", str(rows), "-O", "-", *WHOLE, "--ordered", "--concurrency", "8"]
+    done = run_process(*command, server=server)
+    assert (done.code, len(server.requests) <= 2 * 8) == (4, True)
+    assert [json.loads(line)["id"] for line in done.out.splitlines()] == ["q0"]
+
+
+def test_rows_of_many_requests_are_all_refused(cli, serve, tmp_path, out):
+    """Row B17: eight requests of one row that are refused are one failure, and hold up no other row."""
+    (tmp_path / "long.txt").write_text("\n\n".join(f"Paragraph {number}. " + "word " * 300 for number in range(30)))
+    rows = questions(tmp_path / "in.jsonl", ({"id": n, "question": "What?", "docs": ["long.txt"]} for n in range(9)))
+    server = serve(failing(403, "AccessDeniedException", "no"))
+    how = ["--docs-root", str(tmp_path), "--chain", "map-reduce", "--context-window", "2000", "--concurrency", "8"]
+    done = cli("batch", str(rows), "-O", str(out), *WHOLE, *how, "--timeout", "20", server=server)
+    assert (done.code, "AccessDenied" in done.err) == (5, True)
+    assert (out.exists(), len(server.requests) < 9 * 8) == (False, True)
 
 
 def test_nobody_listens(cli, tmp_path, out):
@@ -263,6 +292,35 @@ sys.argv[0] = "sm-ask"
 from sm_ask.cli.app import run
 run()
 """
+
+
+@pytest.mark.parametrize(("numbers", "code"), [([signal.SIGINT] * 2, 130), ([signal.SIGTERM], 143)])
+def test_a_signal_while_nobody_reads(serve, tmp_path, numbers, code):
+    """Rows B13 and B14: a pipe that is full holds up no end."""
+    server = serve(replies(lambda _: chat_whole("x" * 100_000)))
+    with started(str(questions(tmp_path / "in.jsonl", 50)), "-O", "-", "--concurrency", "4", server=server) as process:
+        wait_until(lambda: len(server.requests) >= 4)
+        time.sleep(0.5)
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.3)
+        assert process.wait(30) == code
+        assert b"ending: " in process.stderr.read()
+        process.stdout.read()
+
+
+def test_an_ordered_pipe_gets_what_was_paid_for(serve, tmp_path):
+    """Row B12: the first row is in a pause when the signal comes; what it holds back is not lost with it."""
+    slow = failing(429, "ThrottlingException", "slow down", Retry_After="30")
+    server = serve(replies(lambda question: slow if question == "question 0" else None))
+    command = [str(questions(tmp_path / "in.jsonl", 6)), "-O", "-", "--ordered", "--concurrency", "6"]
+    with started(*command, server=server) as process:
+        wait_until(lambda: len(server.requests) == 6)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["q1", "q2", "q3", "q4", "q5"]
 
 
 def test_the_grace_of_sigterm_is_short(serve, tmp_path, out):
@@ -471,7 +529,7 @@ KILLER = Path(__file__).with_name("batch_killer.py")
 @pytest.mark.parametrize("seeds", [range(7), range(7, 14), range(14, 20)], ids=str)
 def test_killed_at_any_moment(tmp_path, seeds):
     """Row B4: every row once, and no more invocations than rows, and workers for each kill."""
-    rows = questions(tmp_path / "in.jsonl", 150)
+    rows = questions(tmp_path / "in.jsonl", 300)
     with Server(echo(0.02)) as server, killer() as process:
         for seed in seeds:
             out = tmp_path / f"{seed}.jsonl"
@@ -481,10 +539,10 @@ def test_killed_at_any_moment(tmp_path, seeds):
             process.stdin.flush()
             kills = int(process.stdout.readline())
             kept = {row["id"]: row["answer"] for row in answers(out)}
-            assert len(answers(out)) == 150
-            assert kept == {f"q{number}": f"answer to question {number}" for number in range(150)}
+            assert len(answers(out)) == 300
+            assert kept == {f"q{number}": f"answer to question {number}" for number in range(300)}
             assert kills >= 1
-            assert len(server.requests) <= 150 + kills * 8
+            assert len(server.requests) <= 300 + kills * 8
 
 
 def killer():

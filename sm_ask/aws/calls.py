@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.context import start_as_current_context
 from botocore.endpoint import convert_to_response_dict
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserFactory
 
-from sm_ask.aws.error_bodies import readable
+from sm_ask.aws.error_bodies import FIRST_ERROR_STATUS, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from botocore.awsrequest import AWSResponse
-
-_FIRST_ERROR_STATUS = 300
 
 
 class Calls:
@@ -38,22 +36,25 @@ class Calls:
         key = (operation, *(item for item in parameters.items() if item[0] != "Body"))
         with start_as_current_context():
             model, draft = self._drafts.get(key) or self._drafts.setdefault(key, self._draft(operation, parameters))
+            tries = {"invocation-id": str(uuid.uuid4()), "attempt": 1, "max": 1}
             request = {
                 **draft,
                 "headers": draft["headers"].copy(),
                 "body": parameters["Body"],
-                "context": {**_copied(draft["context"]), "read_timeout": timeout},
+                "context": {**_copied(draft["context"]), "read_timeout": timeout, "retries": tries},
             }
             sent = self._endpoint.create_request(request, model)
             response: AWSResponse = self._endpoint.http_session.send(sent)
-        if response.status_code >= _FIRST_ERROR_STATUS:
+        if response.status_code >= FIRST_ERROR_STATUS:
             raise ClientError(self._refusal(response, model), operation)
         return response
 
     def _refusal(self, response: AWSResponse, model: Any) -> Any:  # noqa: ANN401 - likewise
         found = convert_to_response_dict(response, model)
         readable(found)
-        parser = ResponseParserFactory().create_parser(model.service_model.resolved_protocol)
+        parser = self._endpoint._response_parser_factory.create_parser(  # noqa: SLF001 - likewise
+            model.service_model.resolved_protocol
+        )
         parsed = parser.parse(found, model.output_shape)
         self._endpoint._add_modeled_error_fields(found, parsed, model, parser)  # noqa: SLF001 - likewise
         return parsed

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+#: From here on, botocore takes a response for an error.
+FIRST_ERROR_STATUS = 300
+
 
 def readable(response_dict: dict[str, Any], **_: object) -> None:
     """Rewrite the body of an error response in place; a handler of botocore's event before-parse."""
-    if response_dict["status_code"] < 300:  # noqa: PLR2004 - from here on, botocore takes a response for an error
+    if response_dict["status_code"] < FIRST_ERROR_STATUS:
         return
     text = response_dict["body"].decode(errors="replace").strip()
     known = {name: str(value) for name, value in _fields(text).items() if value is not None}

@@ -186,7 +186,7 @@ class Runtime(NamedTuple):
     def _response(
         self, parameters: dict[str, Any], clock: Clock, *, stream: bool
     ) -> tuple[Mapping[str, str], HTTPResponse]:
-        """Give the headers, whose names are in small letters or mind no case, and what the body is read from."""
+        """Give the headers, which are found by names in small letters, and what the body is read from."""
         timeout = max(min(clock.patience, clock.deadline - time.monotonic()), 0.001)
         if self.calls is not None:
             found = self.calls.make(_STREAMED if stream else _WHOLE, parameters, timeout=timeout)

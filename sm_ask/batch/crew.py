@@ -1,9 +1,8 @@
-"""Workers that ask one row after the other, and go on when what became of the last one was taken care of."""
+"""Workers that ask one row after the other; none goes on before its last outcome was taken."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from sm_ask.batch.pace import StoppedError
@@ -17,80 +16,105 @@ if TYPE_CHECKING:
 
     #: Gives what became of a row; StoppedError where the end came first.
     Asking: TypeAlias = Callable[[Row], Outcome]
-    #: Takes care of outcomes: all that there are at the moment.
-    Taking: TypeAlias = Callable[[list[Outcome]], None]
 
 
 class Crew:
     """The workers of a run, each a thread.
 
-    One of them takes care of the outcomes of all that wait for it, so that many share a write, and none waits for a
-    thread that asks nothing. No more answers than there are workers are ever not taken care of.
+    They bring outcomes to ``take`` themselves: one of them at a time, with those of all that wait for it, so that many
+    share a write, and none waits for a thread that asks nothing. At most as many outcomes as there are workers are
+    ever not taken. ``over`` is called when the last worker has ended, or ``take`` has failed.
     """
 
-    def __init__(self, rows: Iterable[Row], ask: Asking, take: Taking, pace: Pace) -> None:
-        """Share the rows; ``take`` is called by one worker at a time, and at the end of each with no outcomes."""
-        self.left = 0
-        #: Held while outcomes are taken care of.
-        self.turn = threading.Lock()
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        ask: Asking,
+        take: Callable[[list[Outcome]], None],
+        pace: Pace,
+        over: Callable[[], None],
+    ) -> None:
+        """Share the rows."""
         self._rows = iter(rows)
         self._reading = threading.Lock()
         self._ask = ask
         self._take = take
         self._pace = pace
-        self._brought: deque[Outcome] = deque()
+        self._over = over
+        self._left = 0
         self._closed = False
         self._failure: BaseException | None = None
-        self._over = threading.Event()
+        #: Guards what follows; held for moments alone.
+        self._changed = threading.Condition()
+        self._waiting: list[Outcome] = []
+        self._taking = False
+        #: How many outcomes were brought so far, and how many of them are taken.
+        self._brought = self._taken = 0
 
     def start(self, workers: int) -> None:
-        """Let them begin; they are daemons, so that what is under way does not hold up the end."""
-        self.left = workers
+        """Let so many begin; they are daemons, so that what is under way does not hold up the end."""
+        self._left = workers
         for _ in range(workers):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the last of them, or for a failure to take care of outcomes; tells whether it came."""
-        return self._over.wait(seconds)
+    def close(self, patience: float = 0.0) -> list[Outcome] | None:
+        """Have nothing asked and nothing taken any more; give the outcomes that wait.
 
-    def close(self) -> None:
-        """Have nothing asked, and, once ``turn`` was free, nothing taken care of any more."""
-        self._closed = self._pace.stopped = True
+        Waits so many seconds for what is being taken, and gives None where that was too short.
+        """
+        self._pace.stopped = True
+        with self._changed:
+            self._closed = True
+            if not self._changed.wait_for(lambda: not self._taking, patience):
+                return None
+            waiting, self._waiting = self._waiting, []
+            return waiting
 
-    def check(self) -> None:
-        """Raise what a worker, or the reading of the rows, has failed with."""
+    def raise_failure(self) -> None:
+        """Raise what the reading of the rows, the asking or the taking has failed with, if any has."""
         if self._failure is not None:
             raise self._failure
 
     def _work(self) -> None:
         try:
             while not self._pace.stopped and (row := self._next()) is not None:
-                self._brought.append(self._ask(row))
-                self._settle()
+                self._bring(self._ask(row))
         except StoppedError:
             pass
-        except BaseException as error:  # noqa: BLE001 - it is raised where the run was begun
-            self._failure = self._failure or error
-            self._pace.stopped = True
-        with self.turn:
-            self.left -= 1
-        self._settle(ends=True)
-        if not self.left:
-            self._over.set()
+        except BaseException as error:  # noqa: BLE001 - raise_failure has it in the caller's thread
+            self._fail(error)
+        with self._changed:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._over()
 
     def _next(self) -> Row | None:
         with self._reading:
             return next(self._rows, None)
 
-    def _settle(self, *, ends: bool = False) -> None:
-        """Take care of what was brought, unless another worker has done so meanwhile."""
-        with self.turn:
-            group = [self._brought.popleft() for _ in range(len(self._brought))]
-            if self._closed or not (group or ends):
+    def _bring(self, outcome: Outcome) -> None:
+        """Have an outcome taken: by another worker, or with all that wait."""
+        with self._changed:
+            self._waiting.append(outcome)
+            self._brought = number = self._brought + 1
+            self._changed.wait_for(lambda: self._taken >= number or not self._taking)
+            if self._closed or self._taken >= number:
                 return
-            try:
-                self._take(group)
-            except BaseException as error:  # noqa: BLE001 - likewise
-                self._failure = self._failure or error
-                self.close()
-                self._over.set()
+            self._taking = True
+            group, self._waiting = self._waiting, []
+            last = self._brought
+        try:
+            self._take(group)
+        except BaseException as error:  # noqa: BLE001 - as above; nothing could be taken after this
+            self._closed = True
+            self._fail(error)
+            self._over()
+        with self._changed:
+            self._taking = False
+            self._taken = last
+            self._changed.notify_all()
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._pace.stopped = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sm_ask.batch import record
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from sm_ask.envelope import Asked
     from sm_ask.errors import SmAskError
 
-#: Seconds after which the watcher is asked where nothing comes.
+#: Seconds between two looks of the watcher.
 _TICK = 0.1
+#: Seconds in which a row that is being written at the end has to be written.
+_PATIENCE = 1.0
 
 
 class Sink(Protocol):
@@ -58,30 +61,31 @@ def drive(
     *,
     order: InOrder | None = None,
 ) -> SmAskError | None:
-    """Ask the rows and write what becomes of them; ``watch`` is called some times in a second, and may end it.
+    """Ask the rows and write what becomes of them; ``watch`` is called ten times in a second, and may end it.
 
     Gives the failure that every row would share, if one has ended the run; the rows that it met are not written.
     """
     breaker = Breaker(pace.ceiling)
 
     def take(group: list[Outcome]) -> None:
-        own = breaker.sift(order.sorted(group) if order else group)
-        book.write(own)
+        own = breaker.sift(group)
+        book.write(order.sorted(own) if order else own)
         pace.forgive(sum(is_refusal(outcome.result) for outcome in own))
-        pace.stopped = pace.stopped or breaker.error is not None
+        if breaker.error is not None:
+            pace.stopped = True
 
-    crew = Crew(order.ahead(rows, pace) if order else rows, asking, take, pace)
-    crew.start(pace.ceiling)
+    over = threading.Event()
+    crew = Crew(order.ahead(rows, pace) if order else rows, asking, take, pace, over=over.set)
     try:
-        while not crew.wait(_TICK):
-            with crew.turn:
-                if not watch():
-                    break
+        crew.start(pace.ceiling)
+        while not over.wait(_TICK):
+            if not watch():
+                break
     finally:
-        crew.close()
-        # Whoever is writing is waited for; nobody writes after this.
-        with crew.turn:
-            rest = breaker.rest()
-    crew.check()
-    book.write(rest)
+        waiting = crew.close(_PATIENCE)
+    crew.raise_failure()
+    if waiting is not None:
+        take(waiting)
+        rest = breaker.rest()
+        book.write([*order.sorted(rest), *order.rest()] if order else rest)
     return breaker.error

@@ -168,7 +168,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of it; a new one that nothing was written to is taken away."""
-        if self._new and self.size == 0:
+        if self._new and os.fstat(self.descriptor).st_size == 0:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
         for descriptor in self._held:

@@ -50,6 +50,10 @@ class InOrder:
             self._changed.notify_all()
         return [self._waiting.pop(number) for number in ready]
 
+    def rest(self) -> list[Outcome]:
+        """Give those that wait for a row of which nothing has become."""
+        return [self._waiting.pop(number) for number in self._taken if number in self._waiting]
+
 
 def arrange(journal: Journal, rows: Iterable[Row]) -> None:
     """Put the rows of an output in the order of the input; those that it does not have come last."""

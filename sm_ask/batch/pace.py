@@ -29,14 +29,20 @@ class StoppedError(SmAskError):
     """The batch is ending, and the request was not sent; nobody is told of it."""
 
 
+class Place:
+    """What a row's requests keep of the ceiling while an endpoint refuses: one place, however many they are."""
+
+    kept = False
+
+
 class Pace:
     """How many requests may be under way, and when the next one may begin; shared by threads.
 
     The limit is halved by a throttled request, once for all that were under way with it, and grows by one for each
     round of good ones, up to the ceiling. ``rate`` is the most requests in a second.
 
-    Until an endpoint has answered for the first time, a refused request keeps its place, so that no more of them than
-    the ceiling come to a refusal that all would share.
+    Until an endpoint has answered for the first time, a row whose request is refused keeps its place, so that no more
+    of them than the ceiling come to a refusal that all would share.
     """
 
     def __init__(self, ceiling: int, rate: float | None = None) -> None:
@@ -81,8 +87,8 @@ class Pace:
             return _LOOK
         return max(self._next, self._closed_until) - now
 
-    def leave(self, began: float, error: SmAskError | None) -> None:
-        """Say that a request that began then has come to its end."""
+    def leave(self, began: float, error: SmAskError | None, place: Place) -> None:
+        """Say that a request that began then, of the row with that place, has come to its end."""
         with self._lock:
             self.under_way -= 1
             if isinstance(error, TemporaryError) and not error.maybe_charged:
@@ -90,15 +96,16 @@ class Pace:
             elif error is None or isinstance(error, ModelError):
                 self._reached, self._refused = True, 0
                 self.limit = min(self.ceiling, self.limit + 1 / self.limit)
-            elif is_refusal(error) and not self._reached:
+            elif is_refusal(error) and not (self._reached or place.kept):
+                place.kept = True
                 self._refused += 1
             if self._waiting:
                 self._changed.notify()
 
-    def forgive(self, requests: int) -> None:
-        """Give back the places of so many refused requests, whose refusal was their own."""
+    def forgive(self, rows: int) -> None:
+        """Give back the places of so many refused rows, whose refusal was their own."""
         with self._lock:
-            self._refused = max(0, self._refused - requests)
+            self._refused = max(0, self._refused - rows)
             self._changed.notify_all()
 
     def _slow_down(self, began: float, error: TemporaryError) -> None:
@@ -112,10 +119,11 @@ class Pace:
 class Gate:
     """A transport that sends when its pace lets it."""
 
-    def __init__(self, inner: Transport, pace: Pace) -> None:
-        """Stand before a transport."""
+    def __init__(self, inner: Transport, pace: Pace, place: Place | None = None) -> None:
+        """Stand before a transport; the requests of a row that has several share its place."""
         self._inner = inner
         self._pace = pace
+        self._place = place or Place()
 
     def send(self, body: bytes, *, content_type: str, accept: str, stream: bool, deadline: float) -> Reply:
         """Wait, and send it once."""
@@ -123,18 +131,19 @@ class Gate:
         try:
             reply = self._inner.send(body, content_type=content_type, accept=accept, stream=stream, deadline=deadline)
         except SmAskError as error:
-            self._pace.leave(began, error)
+            self._pace.leave(began, error, self._place)
             raise
-        return _Held(reply, self._pace, began)
+        return _Held(reply, self._pace, began, self._place)
 
 
 class _Held:
     """A response whose request counts as under way until it is closed."""
 
-    def __init__(self, reply: Reply, pace: Pace, began: float) -> None:
+    def __init__(self, reply: Reply, pace: Pace, began: float, place: Place) -> None:
         self._reply = reply
         self._pace = pace
         self._began = began
+        self._place = place
 
     @property
     def chunks(self) -> Iterator[bytes]:
@@ -153,4 +162,4 @@ class _Held:
 
     def close(self) -> None:
         self._reply.close()
-        self._pace.leave(self._began, None)
+        self._pace.leave(self._began, None, self._place)

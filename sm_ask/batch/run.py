@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sm_ask.ask import Pause
 from sm_ask.batch.crew import Crew
-from sm_ask.batch.pace import Gate, Pace, StoppedError, is_refusal
+from sm_ask.batch.pace import Gate, Pace, Place, StoppedError, is_refusal
 from sm_ask.batch.record import Outcome
 from sm_ask.chat import Answer
 from sm_ask.errors import InputError, SmAskError, UnusableError
@@ -43,11 +43,10 @@ def outcomes(
         brought.put(group)
         taken.acquire()
 
-    crew = Crew(rows, Asker(connection, pace, shelf).ask, hand_over, pace)
-    crew.start(workers)
+    crew = Crew(rows, Asker(connection, pace, shelf).ask, hand_over, pace, over=lambda: brought.put([]))
     try:
-        while crew.left:
-            group = brought.get()
+        crew.start(workers)
+        while group := brought.get():
             # Whoever takes the outcomes sees for himself whether all are refused.
             pace.forgive(sum(is_refusal(outcome.result) for outcome in group))
             yield from group
@@ -55,7 +54,7 @@ def outcomes(
     finally:
         crew.close()
         taken.release()
-    crew.check()
+    crew.raise_failure()
 
 
 class Asker:
@@ -74,7 +73,7 @@ class Asker:
         try:
             if row.docs:
                 return self._grounded(row)
-            return Outcome(row, self._answer(row.request))
+            return Outcome(row, self._answer(row.request, self._connection))
         except StoppedError:
             raise
         except SmAskError as error:
@@ -83,11 +82,13 @@ class Asker:
     def _grounded(self, row: Row) -> Outcome:
         if self._shelf is None:
             raise InputError("there is no folder that the documents could be in")
-        found = self._shelf.answer(row, self._answer)
+        place = Place()
+        connection = self._connection._replace(gate=lambda inner: Gate(inner, self._pace, place))
+        found = self._shelf.answer(row, lambda request: self._answer(request, connection))
         return Outcome(row, found.answer, found.sources)
 
-    def _answer(self, request: Request) -> Answer:
-        for event in self._connection.ask(request):
+    def _answer(self, request: Request, connection: Connection) -> Answer:
+        for event in connection.ask(request):
             if isinstance(event, Answer):
                 return event
             # A pause tells of itself each second.
