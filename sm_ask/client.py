@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import logging
 import os
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +123,11 @@ class Client:
 
     def __init__(self, setup: Setup) -> None:
         """Open the endpoint; raises SmAskError."""
-        self._stack = contextlib.ExitStack()
+        stack = contextlib.ExitStack()
         #: How the endpoint is spoken to.
-        self.connection: Connection = self._stack.enter_context(connection.connect(setup, tell=tell))
+        self.connection: Connection = stack.enter_context(connection.connect(setup, tell=tell))
+        # Whoever forgets to close it need not: it is closed with the object, or before the process ends its threads.
+        self._end = weakref.finalize(self, stack.close)
 
     def ask(self, prompt: str | Sequence[Message], *, system: str | None = None, **params: object) -> Answer:
         """Give the whole answer to a prompt, or to a conversation; raises SmAskError."""
@@ -200,7 +203,7 @@ class Client:
 
     def close(self) -> None:
         """End what runs on this machine for the endpoint."""
-        self._stack.close()
+        self._end()
 
     def __enter__(self) -> Client:  # noqa: PYI034 - Self is newer than Python 3.10
         """Give the client."""

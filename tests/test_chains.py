@@ -153,7 +153,7 @@ def test_map_rerank_takes_the_answer_with_the_best_score():
     scores = {"Anna": "Anna.\nScore: 90", "burned": "In 1903.\n\n**Score:** 20/100", "clover": "NOT FOUND\nScore: 95"}
     model = Model(lambda prompt: scores[re.search("Anna|burned|clover", prompt)[0]])
     found = ask("map-rerank", model)
-    assert all("Score: 0." in prompt for prompt in model.prompts)
+    assert all("Score: 80, which says from 0 to 100" in prompt for prompt in model.prompts)
     assert (found.answer.text, found.calls) == ("Anna.", 3)
     assert [source.path for source in found.sources] == ["0.txt"]
 

@@ -258,6 +258,13 @@ def test_the_model_on_this_machine():
     assert llm.connection.settings.endpoint_url != url
 
 
+@pytest.mark.model
+def test_a_program_ends_that_never_closes_it():
+    program = "import sm_ask; client = sm_ask.connect('local'); print(client.ask('Say hi', max_tokens=4).finish_reason)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("length\n", "")
+
+
 def test_importing_it_costs_nothing():
     program = (
         "import sys, sm_ask; print(sm_ask.__version__, [name for name in sys.modules if name.startswith('sm_ask.')]);"

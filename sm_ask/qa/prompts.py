@@ -43,9 +43,8 @@ _REFINE = (
     "Where the part adds to the answer or corrects it, give the better answer; otherwise give the same answer again."
 )
 _RATE = (
-    "Answer the question at the end from the documents below, and from nothing else. Then write a last line with a "
-    "score from 0 to 100 for how well they answer the question, such as Score: 80. If they do not hold the answer, "
-    "write Score: 0."
+    f"{_ANSWER} End with a line such as Score: 80, which says from 0 to 100 how well they answer it: "
+    "0 where they do not hold the answer."
 )
 
 
