@@ -312,11 +312,11 @@ def test_a_signal_while_nobody_reads(serve, tmp_path, numbers, code):
 def test_an_ordered_pipe_gets_what_was_paid_for(serve, tmp_path):
     """Row B12: the first row is in a pause when the signal comes; what it holds back is not lost with it."""
     slow = failing(429, "ThrottlingException", "slow down", Retry_After="30")
-    server = serve(replies(lambda question: slow if question == "question 0" else None))
+    server = serve(replies(lambda question: slow if question == "question 0" else None, 0.5))
     command = [str(questions(tmp_path / "in.jsonl", 6)), "-O", "-", "--ordered", "--concurrency", "6"]
     with started(*command, server=server) as process:
         wait_until(lambda: len(server.requests) == 6)
-        time.sleep(0.5)
+        time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
