@@ -82,11 +82,12 @@ class Crew:
         except StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001 - raise_failure has it in the caller's thread
-            self._fail(error)
+            self._failure = self._failure or error
+            self._pace.stopped = True
         with self._changed:
             self._left -= 1
-            last = self._left == 0
-        if last:
+            over = self._closed or self._left == 0
+        if over:
             self._over()
 
     def _next(self) -> Row | None:
@@ -104,17 +105,15 @@ class Crew:
             self._taking = True
             group, self._waiting = self._waiting, []
             last = self._brought
+        failed = True
         try:
             self._take(group)
-        except BaseException as error:  # noqa: BLE001 - as above; nothing could be taken after this
-            self._closed = True
-            self._fail(error)
-            self._over()
-        with self._changed:
-            self._taking = False
-            self._taken = last
-            self._changed.notify_all()
-
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
-        self._pace.stopped = True
+            failed = False
+        finally:
+            with self._changed:
+                if failed:
+                    # Nothing could be taken after this, so nothing is asked, either.
+                    self._closed = self._pace.stopped = True
+                self._taking = False
+                self._taken = last
+                self._changed.notify_all()
