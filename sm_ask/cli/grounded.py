@@ -35,7 +35,7 @@ class Session(NamedTuple):
     """An open endpoint, documents, and how they are asked about."""
 
     desk: Desk
-    library: qa.Library
+    documents: qa.Library
     settings: qa.Settings
 
     def put(self, questions: Sequence[str], *, several: bool) -> None:
@@ -81,7 +81,7 @@ class Session(NamedTuple):
         checked = self.settings.cite or self.settings.strict
         asker = qa.Asker(self.desk.connection.answer, None if checked else show, output.note, _progress)
         try:
-            found = qa.answer(question, self.library, self.settings, asker)
+            found = qa.answer(question, self.documents, self.settings, asker)
         except SmAskError as error:
             _progress("", 0, 0)
             if named and self.desk.options.as_json and not isinstance(error, _SHARED):
@@ -99,7 +99,7 @@ class Session(NamedTuple):
         render.conclude(found.answer, self.desk.out, self.desk.style, asked)
 
     def _plan(self, question: str) -> None:
-        found = qa.plan(question, self.library, self.settings)
+        found = qa.plan(question, self.documents, self.settings)
         calls = [
             {
                 "step": call.step,

@@ -12,7 +12,7 @@ from sm_ask import connection, qa
 from sm_ask.cli.connection import settle
 from sm_ask.cli.grounded import Session
 from sm_ask.cli.options import CallOptions, ContextWindow, QuestionOptions, Tokenizer, expanded
-from sm_ask.cli.question import instruction, opened
+from sm_ask.cli.question import Desk, instruction, opened
 from sm_ask.cli.reading import Reader, ReadingOptions
 from sm_ask.cli.stdin import Stdin
 from sm_ask.errors import InputError, UsageError
@@ -56,12 +56,7 @@ def answer(
 
     The answer is to come from the documents alone; what is piped in is a document, too.
     """
-    if question is None and questions is None:
-        raise UsageError("there is no question", hint='sm-ask qa "What is …?", or a file of them with --questions')
-    if question is not None and questions is not None:
-        raise UsageError("there is a question beside --questions", hint="leave one of them out")
-    if options.raw and (grounding.cite or grounding.strict or questions):
-        raise UsageError("--raw gives the container's own bytes, which nothing can be checked in or added to")
+    _refuse_mixtures(question, questions, options, grounding)
     stdin = Stdin(os.environ, allowed=not reading.no_stdin)
     named = [("the question", question), ("--questions", questions), *(("--doc", path) for path in reading.doc)]
     templates = [_for_step(template) for template in grounding.template]
@@ -75,21 +70,36 @@ def answer(
     prompts = _prompts(templates, stdin)
     library.read()
     with opened(setup._replace(connections=grounding.workers), call, options) as desk:
-        known = desk.connection
-        settings = qa.Settings(
-            chain=grounding.chain,
-            prompts=prompts,
-            system=desk.system,
-            params=desk.params,
-            stream=options.stream,
-            cite=grounding.cite,
-            strict=grounding.strict,
-            context_window=grounding.context_window or known.context_window,
-            tokenizer=grounding.tokenizer or known.settings.tokenizer,
-            workers=grounding.workers,
-            passages=grounding.passages,
-        )
+        settings = _settings(desk, grounding, prompts)
         Session(desk, library, settings).put(asked, several=questions is not None)
+
+
+def _refuse_mixtures(
+    question: str | None, questions: str | None, options: QuestionOptions, grounding: GroundingOptions
+) -> None:
+    if question is None and questions is None:
+        raise UsageError("there is no question", hint='sm-ask qa "What is …?", or a file of them with --questions')
+    if question is not None and questions is not None:
+        raise UsageError("there is a question beside --questions", hint="leave one of them out")
+    if options.raw and (grounding.cite or grounding.strict or questions):
+        raise UsageError("--raw gives the container's own bytes, which nothing can be checked in or added to")
+
+
+def _settings(desk: Desk, grounding: GroundingOptions, prompts: qa.Prompts) -> qa.Settings:
+    known = desk.connection
+    return qa.Settings(
+        chain=grounding.chain,
+        prompts=prompts,
+        system=desk.system,
+        params=desk.params,
+        stream=desk.options.stream,
+        cite=grounding.cite,
+        strict=grounding.strict,
+        context_window=grounding.context_window or known.context_window,
+        tokenizer=grounding.tokenizer or known.settings.tokenizer,
+        workers=grounding.workers,
+        passages=grounding.passages,
+    )
 
 
 def _lines(text: str, name: str) -> list[str]:

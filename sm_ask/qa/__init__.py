@@ -8,7 +8,7 @@ Nothing here knows of endpoints or terminals.
 from __future__ import annotations
 
 from sm_ask.qa.engine import Asker, Grounded, Plan, answer, plan
-from sm_ask.qa.library import Library
+from sm_ask.qa.libraries import Library
 from sm_ask.qa.passages import Passage
 from sm_ask.qa.prompts import template
 from sm_ask.qa.settings import Chain, Material, Prompt, Prompts, Settings

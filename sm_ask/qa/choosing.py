@@ -11,7 +11,7 @@ from sm_ask.qa.work import too_large
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sm_ask.qa.library import Library
+    from sm_ask.qa.libraries import Library
     from sm_ask.qa.passages import Passage
     from sm_ask.qa.settings import Chain
     from sm_ask.qa.work import Work

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from sm_ask.qa.chains import Calls, Result
-    from sm_ask.qa.library import Library
+    from sm_ask.qa.libraries import Library
     from sm_ask.qa.passages import Passage
     from sm_ask.qa.settings import Chain, Settings
 
