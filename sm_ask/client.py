@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import os
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sm_ask import connection, profiles
+from sm_ask import connection, profiles, slips
 from sm_ask.chat import Answer, Message, Request, Text
 from sm_ask.connection import Setup
 from sm_ask.errors import InputError, UnusableError, UsageError
@@ -82,9 +81,8 @@ def over(found: Profiles, profile: Profile, handler: object = None, **more: obje
     keys = {name for name in Profile._fields if name not in ("name", "handler")}
     for name in more:
         if name not in keys and name not in _CHOICES:
-            near = difflib.get_close_matches(name, [*keys, *_CHOICES], 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise TypeError(f"there is no setting {name!r}{meant}")
+            near = slips.meant(name, [*keys, *_CHOICES])
+            raise TypeError(f"there is no setting {name!r}" + (f"; did you mean {near}?" if near else ""))
     given: dict[str, Any] = {name: value for name, value in more.items() if name in keys and value is not None}
     if isinstance(role := given.get("assume_role"), Mapping):
         given["assume_role"] = (role,)

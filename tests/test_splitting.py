@@ -163,7 +163,7 @@ def test_no_question_and_no_text_upset_the_search(question, text):
 
 def test_many_documents_are_held_by_the_index_alone(monkeypatch):
     """Beyond a size that no prompt holds, passages come back from the index as they were."""
-    monkeypatch.setattr("sm_ask.qa.library._KEPT", 2000)
+    monkeypatch.setattr("sm_ask.qa.libraries._KEPT", 2000)
     texts_ = [f"Paragraph {number}: caf\u00e9 {'x ' * 50}" for number in range(100)]
     library = qa.Library(Document(f"{number}\udcff.txt", text) for number, text in enumerate(texts_))
     assert library.whole() is None

@@ -12,7 +12,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
 
-from sm_ask import __version__, redaction
+from sm_ask import __version__, redaction, slips
 from sm_ask.aws import loader, settings, sources
 from sm_ask.aws.error_bodies import readable
 from sm_ask.aws.failures import translated
@@ -217,11 +217,9 @@ def _session(access: Access, timeout: float, *, signed: bool) -> Session:
 
 
 def _unknown_profile(session: Session) -> CredentialsError:
-    import difflib  # only a slip costs this millisecond
-
     name = str(session.profile)
-    near = difflib.get_close_matches(name, session.available_profiles, n=3)
-    suggested = f"; did you mean {' or '.join(near)}?" if near else ""
+    near = slips.meant(name, session.available_profiles)
+    suggested = f"; did you mean {near}?" if near else ""
     hint = "`aws configure list-profiles` names those there are"
     return CredentialsError(f"the AWS profile {name!r} does not exist{suggested}", hint=hint)
 

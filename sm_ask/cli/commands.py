@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from sm_ask import __version__
+from sm_ask import __version__, slips
 from sm_ask.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 #: In the order of the help.
 NAMES: Final = (
@@ -74,7 +74,9 @@ class _LateGroup(TyperGroup):
         name = args[0]
         if name in NAMES or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        raise UsageError(f"there is no command {name!r}{_meant(name, NAMES)}", hint="see sm-ask --help")
+        near = slips.meant(name, NAMES)
+        suggested = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(f"there is no command {name!r}{suggested}", hint="see sm-ask --help")
 
 
 app = typer.Typer(
@@ -121,13 +123,6 @@ def _explain(error: Any) -> NoReturn:  # noqa: ANN401 - private to typer
     elif path in _ONE_QUESTION and "extra argument" in message:
         hint = f'put the question in quotes: {path} "What is …?"; {hint}'
     raise UsageError(message, hint=hint) from None
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    import difflib  # only a slip costs this millisecond
-
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _with_wait(arguments: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sm_ask import slips
 from sm_ask.chat import Message, Request
 from sm_ask.errors import ConfigError, UsageError
 from sm_ask.handlers.params import meant
@@ -98,11 +99,9 @@ def unknown(name: str, declared: Iterable[str]) -> ConfigError | None:
     """Give the error for a name that neither a preset nor a declared handler has, and that is no class's."""
     if name in declared or name in _PRESETS or ":" in name:
         return None
-    import difflib  # only a slip costs these milliseconds
-
     known = [*NAMES, *declared]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"the handlers are {', '.join(known)}"
+    near = slips.meant(name, known)
+    hint = f"did you mean {near}?" if near else f"the handlers are {', '.join(known)}"
     return ConfigError(f'there is no content handler "{name}"', hint=hint)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any
 
+from sm_ask import slips
 from sm_ask.errors import ConfigError, UnusableError
 from sm_ask.handlers.params import CANONICAL
 
@@ -27,8 +27,8 @@ class Fields:
             raise ConfigError(f"{where} must hold keys and values")
         for key in values:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, 1)
-                meant = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+                near = slips.meant(str(key), known)
+                meant = f"did you mean {near}?" if near else f"the keys are {', '.join(known)}"
                 raise ConfigError(f"{where}: unknown key {str(key)[:60]!r}", hint=meant)
         self.where = where
         self.values: Mapping[str, Any] = {key: value for key, value in values.items() if value is not None}
@@ -93,8 +93,8 @@ class Path:
             raise ConfigError(f"{where} is no JMESPath expression: {said}") from error
         for name in _functions(self._compiled.parsed):
             if name not in Functions.FUNCTION_TABLE:
-                near = difflib.get_close_matches(name, Functions.FUNCTION_TABLE, 1)
-                hint = f"did you mean {near[0]}()?" if near else None
+                near = slips.meant(name, Functions.FUNCTION_TABLE)
+                hint = f"did you mean {near}()?" if near else None
                 raise ConfigError(f"{where}: JMESPath has no function {name}()", hint=hint)
 
     def of(self, record: Any) -> Any:  # noqa: ANN401 - JSON

@@ -7,7 +7,6 @@ file that somebody else can change.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import os
 import re
@@ -17,6 +16,7 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any
 
+from sm_ask import slips
 from sm_ask.chat import Finish, Text
 from sm_ask.errors import ConfigError, SmAskError, UnusableError
 from sm_ask.handlers.params import text_of
@@ -137,8 +137,8 @@ def load(name: str) -> Foreign:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            near = difflib.get_close_matches(part, dir(found), 1)
-            hint = f"did you mean {near[0]}?" if near else None
+            near = slips.meant(part, dir(found))
+            hint = f"did you mean {near}?" if near else None
             raise ConfigError(f"the handler {name}: {place} has no {part}", hint=hint)
         found = getattr(found, part)
     return Foreign(name, found)

@@ -6,6 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sm_ask import slips
 from sm_ask.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def meant(name: str) -> str | None:
     """Give the canonical name that another one looks like a slip of; None for one that may be a container's own."""
     if name in CANONICAL:
         return None
-    import difflib  # most runs name no other one
-
-    return next(iter(difflib.get_close_matches(name, CANONICAL, 1, _SLIP)), None)
+    return slips.meant(name, CANONICAL, _SLIP)
 
 
 def _suggested(name: str) -> str:

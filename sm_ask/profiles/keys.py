@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from sm_ask import slips
 from sm_ask.strict_yaml import Node, shown
 
 #: The endpoint on this machine; a profile of this name always exists.
@@ -101,10 +102,8 @@ def _tags(node: Node, key: str) -> dict[str, str]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Name the close one of those that there are, for the end of an error."""
-    import difflib  # only a slip costs this millisecond
-
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {shown(near[0])}?" if near else ""
+    near = slips.meant(word, known)
+    return f"; did you mean {shown(near)}?" if near else ""
 
 
 Keys: TypeAlias = "Mapping[str, Callable[[Node, str], Any] | Keys]"
